@@ -1,0 +1,1 @@
+"""NIJA's settings, and read models of balance, positions and history."""

@@ -1,0 +1,1 @@
+"""NIJA's statistics and audit log."""

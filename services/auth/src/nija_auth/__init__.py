@@ -1,0 +1,1 @@
+"""NIJA's accounts of people: registration, sessions, tokens, roles."""

@@ -1,0 +1,1 @@
+"""NIJA's plans and subscriptions."""

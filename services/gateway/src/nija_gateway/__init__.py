@@ -1,0 +1,1 @@
+"""NIJA's gateway: admission, limits and a streaming relay to the services."""

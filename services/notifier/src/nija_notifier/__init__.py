@@ -1,0 +1,1 @@
+"""NIJA's sockets and mail."""

@@ -1,0 +1,1 @@
+"""NIJA's trading engine: bots, orders, positions, kill switches, paper broker."""
