@@ -1,0 +1,202 @@
+"""The unit of work: what one handler wants written, collected and committed at the edge.
+
+Handlers only call `save`, `delete`, `guard` and `emit`. The edge (`Work.run`, used by HTTP, consumers and
+loops) commits on a clean return and runs the handler again when the commit lost against another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import weakref
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import structlog
+
+from nija_common.bus.port import Bus, BusUnavailable, Message
+from nija_common.errors import Conflict, unavailable
+from nija_common.events.base import Emission, Event
+from nija_common.events.codec import encode
+from nija_common.storage.port import Commit, Progress, Storage
+from nija_common.telemetry.context import current_context
+from nija_common.values.clock import Clock
+from nija_common.values.document import Document
+from nija_common.values.ids import new_id
+from nija_common.values.shards import shard_of
+
+log = structlog.get_logger(__name__)
+
+DepsT = TypeVar("DepsT")
+CommandT = TypeVar("CommandT")
+R = TypeVar("R")
+
+Handler = Callable[[DepsT, CommandT, "UnitOfWork"], Awaitable[R]]
+
+
+class UnitOfWork:
+    """Collects what is to be written; writes nothing itself."""
+
+    def __init__(self, source: str, clock: Clock) -> None:
+        self._source = source
+        self._clock = clock
+        self._documents: dict[tuple[str, str], tuple[str, Document]] = {}
+        self._events: list[Event] = []
+        self._raw: list[Message] = []
+        self._progress: list[Progress] = []
+        self.commit_id = new_id("cmt")
+
+    def save(self, *documents: Document) -> None:
+        """Inserts (version 0) or replaces (by version). Saving one again in the same unit of work replaces it."""
+        for document in documents:
+            self._documents[(document.collection.name, document.id)] = ("save", document)
+
+    def delete(self, *documents: Document) -> None:
+        """Removes the document if it still has the version that was read."""
+        for document in documents:
+            self._documents[(document.collection.name, document.id)] = ("delete", document)
+
+    def guard(self, *documents: Document) -> None:
+        """Asserts that a document that was read, and is not written here, has not changed at the commit."""
+        for document in documents:
+            self._documents.setdefault((document.collection.name, document.id), ("guard", document))
+
+    def emit(self, *events: Event) -> None:
+        """Adds events, in order. State and facts are committed with the documents, the others sent afterwards."""
+        self._events.extend(events)
+
+    def forward(self, *messages: Message) -> None:
+        """Adds records that go to the bus as they are (parked ones)."""
+        self._raw.extend(messages)
+
+    def applied(self, *progress: Progress) -> None:
+        """Adds how far a consumer has come."""
+        self._progress.extend(progress)
+
+    def sequenced(self) -> Commit:
+        """What is committed: everything but wake-ups and ephemeral events."""
+        chosen = {"save": [], "delete": [], "guard": []}  # type: dict[str, list[Document]]
+        for what, document in self._documents.values():
+            chosen[what].append(document)
+        return Commit(
+            id=self.commit_id,
+            saves=chosen["save"],
+            deletes=chosen["delete"],
+            guards=chosen["guard"],
+            emissions=[self._emission(e) for e in self._events if e.topic.sequenced],
+            raw=list(self._raw),
+            progress=list(self._progress),
+        )
+
+    def unsequenced(self) -> list[Message]:
+        """Wake-ups and ephemeral events, for after the commit."""
+        return [message_of(self._emission(e)) for e in self._events if not e.topic.sequenced]
+
+    def _emission(self, event: Event) -> Emission:
+        return emission_of(event, self._source, self._clock)
+
+
+def emission_of(event: Event, source: str, clock: Clock) -> Emission:
+    """The event with its envelope's fields, validated strictly; trace and correlation come from the context."""
+    context = current_context()
+    event_id = new_id("evt")
+    return Emission(
+        id=event_id,
+        topic=event.topic,
+        key=event.key(),
+        partition=shard_of(event.key()),
+        type=event.type,
+        version=event.schema_version,
+        source=source,
+        time_ms=clock.now_ms(),
+        correlation_id=context.correlation_id or event_id,
+        causation_id=context.causation_id,
+        traceparent=context.traceparent,
+        data=event.model_dump(mode="json"),
+    )
+
+
+def message_of(emission: Emission) -> Message:
+    """The record of an event that carries no `seq`."""
+    value, headers = encode(emission, seq=None, incarnation=0)
+    return Message(emission.topic.name, emission.partition, emission.key, value, headers)
+
+
+class Work:
+    """Opens, commits and repeats units of work for one service."""
+
+    def __init__(self, storage: Storage, bus: Bus, clock: Clock, source: str) -> None:
+        self._storage = storage
+        self._bus = bus
+        self._clock = clock
+        self._source = source
+        self._queues: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+
+    def open(self) -> UnitOfWork:
+        """An empty unit of work; `commit` it yourself. For the consumer runner, which batches handlers."""
+        return UnitOfWork(self._source, self._clock)
+
+    async def commit(self, uow: UnitOfWork, *, deadline_s: float = 5.0) -> None:
+        """Commits, then sends wake-ups and ephemeral events. Raises as `Storage.commit` does."""
+        commit = uow.sequenced()
+        if commit:
+            await self._storage.commit(commit, deadline_s=deadline_s)
+        await self.send(uow.unsequenced())
+
+    async def send(self, messages: Sequence[Message]) -> None:
+        """Wake-ups and readings: lost ones are made good by the next look, so trouble is only logged."""
+        if not messages:
+            return
+        try:
+            await self._bus.send(messages)
+        except BusUnavailable as error:
+            log.warning("wake_up_not_sent", count=len(messages), reason=str(error))
+
+    async def publish(self, *events: Event) -> None:
+        """Sends events of wake-up and ephemeral topics outside a unit of work."""
+        await self.send([message_of(emission_of(e, self._source, self._clock)) for e in events])
+
+    async def run(
+        self,
+        handler: Handler[DepsT, CommandT, R],
+        deps: DepsT,
+        command: CommandT,
+        *,
+        queue: str | None = None,
+        published: bool = False,
+        deadline_s: float = 5.0,
+    ) -> R:
+        """Read, decide, commit: runs `handler(deps, command, uow)` and commits what it collected.
+
+        A `Conflict` runs the handler again, with jitter, until the deadline, then 503. `queue` makes the runs
+        of one key wait for each other in this process instead of conflicting. `published` waits, at most 2 s,
+        until the events are on the bus: for writes that another service's answer will rest on.
+        """
+        lock = self._lock(queue)
+        started = self._clock.monotonic()
+        attempt = 0
+        while True:
+            attempt += 1
+            async with lock:
+                uow = self.open()
+                result = await handler(deps, command, uow)
+                left = deadline_s - (self._clock.monotonic() - started)
+                try:
+                    await self.commit(uow, deadline_s=max(left, 0.1))
+                    break
+                except Conflict:
+                    if left <= 0:
+                        raise unavailable("Too many changes at once. Try again.") from None
+            await asyncio.sleep(random.uniform(0, min(0.002 * 2**attempt, 0.1)))
+        if published:
+            await self._storage.wait_published(uow.commit_id, 2.0)
+        return result
+
+    def _lock(self, queue: str | None) -> asyncio.Lock:
+        if queue is None:
+            return asyncio.Lock()
+        lock = self._queues.get(queue)
+        if lock is None:
+            lock = asyncio.Lock()
+            self._queues[queue] = lock
+        return lock

@@ -1,0 +1,28 @@
+"""Ids: a prefix that says of what, then 26 characters that sort by time of making."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def _base32(number: int, length: int) -> str:
+    out = []
+    for _ in range(length):
+        number, digit = divmod(number, 32)
+        out.append(_ALPHABET[digit])
+    return "".join(reversed(out))
+
+
+def new_id(prefix: str) -> str:
+    """A fresh id such as `usr_01jk…`: 48 bits of milliseconds and 80 random bits (the layout of a ULID)."""
+    return f"{prefix}_{_base32(time.time_ns() // 1_000_000, 10)}{_base32(secrets.randbits(80), 16)}"
+
+
+def derived_id(prefix: str, *parts: str) -> str:
+    """The same id for the same parts, always: what makes a repeated call harmless."""
+    digest = hashlib.sha256("\x1f".join(parts).encode()).digest()
+    return f"{prefix}_{_base32(int.from_bytes(digest[:17]) >> 6, 26)}"
