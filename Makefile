@@ -1,0 +1,58 @@
+# One obvious way in. `make help` lists what there is.
+#
+# PYTHON=/path/to/python3   the interpreter for .venv (default: the first one >= 3.11 on PATH)
+# ARGS="..."                more arguments for `make run`, `make test` and `make bench`
+# JOBS=n                    how many tests run at once (default: 2)
+
+SHELL := /bin/sh
+.SHELLFLAGS := -eu -c
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check format bench docs clean
+
+PYTHON ?=
+ARGS ?=
+JOBS ?= 2
+BIN := .venv/bin
+export PYTHON
+
+# mypy names the modules of test folders after their path, and `trading-engine` cannot be part of such a name;
+# so its tests are a run of their own.
+SOURCES := $(wildcard libs/*/src services/*/src apps/*/src)
+TESTS := $(wildcard libs/*/tests services/*/tests apps/*/tests tests benchmarks)
+ENGINE_TESTS := $(wildcard services/trading-engine/tests)
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install everything into .venv: the platform, its tests, its tools
+	@scripts/bootstrap.sh dev
+
+run: ## Start the whole platform with demo data on http://127.0.0.1:8000
+	@scripts/bootstrap.sh run
+	@exec $(BIN)/nija up --demo --market replay --speed 3600 --host 127.0.0.1 --port 8000 $(ARGS)
+
+test: setup ## Run every test (ARGS="-k word" chooses; Kafka and MongoDB's wire are started where they can be)
+	@$(BIN)/python -m nija_common.testing.kafka
+	@$(BIN)/pytest -n $(JOBS) $(ARGS)
+
+check: setup ## Lint, format, types, import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(SOURCES) $(filter-out $(ENGINE_TESTS),$(TESTS))
+	@if [ -n "$(ENGINE_TESTS)" ]; then set -x; $(BIN)/mypy --cache-dir .mypy_cache/engine $(ENGINE_TESTS); fi
+	$(BIN)/lint-imports --no-logo
+
+format: setup ## Put code into shape: imports, layout
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## Measure: runs every benchmarks/bench_*.py
+	@set -- benchmarks/bench_*.py; \
+	if [ ! -e "$$1" ]; then echo "There is no benchmark yet: benchmarks/ holds no bench_*.py."; exit 0; fi; \
+	for script in "$$@"; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
+
+docs: setup ## Write the generated documents (docs/events.md, docs/settings.md, schemas) again
+	@$(BIN)/python -m nija_cli.documents
+
+clean: ## Remove .venv, .tools, caches (not .nija, the data of `make run`)
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
