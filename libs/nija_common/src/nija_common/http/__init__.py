@@ -1,0 +1,1 @@
+"""How HTTP reaches a service: the app factory, the envelope, identity, health."""

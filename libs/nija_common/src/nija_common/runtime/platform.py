@@ -1,0 +1,45 @@
+"""What a service is given to build itself from: the ports, wired for the platform it runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from nija_common.bus.port import Bus
+from nija_common.runtime.freshness import Freshness
+from nija_common.runtime.manifest import AsgiApp
+from nija_common.runtime.settings import PlatformSettings
+from nija_common.security.sealing import Sealer
+from nija_common.security.tokens import TokenVerifier
+from nija_common.storage.port import Storage
+from nija_common.storage.unit_of_work import Work
+from nija_common.values.clock import Clock
+
+
+@dataclass(slots=True)
+class LocalApps:
+    """The ASGI apps of the services in this process, by service name; filled as they start. Empty under `nija serve`."""
+
+    apps: dict[str, AsgiApp] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """One service's view of the platform. `storage` is its own database only.
+
+    `local` holds the other services' apps where they run in this process (`nija up`), else it stays empty
+    and the gateway goes by the addresses of its settings.
+    """
+
+    service: str
+    settings: PlatformSettings
+    clock: Clock
+    storage: Storage
+    bus: Bus
+    work: Work
+    tokens: TokenVerifier
+    sealer: Sealer
+    freshness: Freshness
+    local: LocalApps
+    version: str = "0.1.0"
+    labels: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Tokens (auth signs, everyone verifies) and sealing of secrets at rest."""
