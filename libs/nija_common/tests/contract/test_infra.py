@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -41,7 +42,8 @@ async def first_value(bootstrap: str, topic: str) -> bytes | None:
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     await consumer.start()
     try:
-        return (await consumer.getone()).value
+        value: bytes | None = (await consumer.getone()).value
+        return value
     finally:
         await consumer.stop()
 
@@ -66,7 +68,7 @@ async def test_a_killed_kafka_comes_back_on_its_port_with_its_data(private_kafka
 
 @pytest.mark.mongo
 async def test_a_transaction_is_seen_by_a_change_stream(mongo_url: str, namespace: str) -> None:
-    async with AsyncMongoClient[dict[str, object]](mongo_url) as client:
+    async with AsyncMongoClient[dict[str, Any]](mongo_url) as client:
         rows = client[f"{namespace}infra"].get_collection("rows", write_concern=WriteConcern("majority"))
         await rows.insert_one({"_id": "before"})
         async with await rows.watch() as changes, client.start_session() as session:
