@@ -1,0 +1,1 @@
+"""How trading talks to files, brokers and exchanges."""

@@ -1,0 +1,1 @@
+"""APEX V7.2: indicators, signals, sizing, guarding, protections, the decision at a close."""

@@ -1,0 +1,83 @@
+"""Guarding a position: its bracket, its trailing stop, and the exits that a close decides.
+
+Pure functions of a position and a closed candle. Stops and levels themselves are filled by the matching core
+or the exchange; nothing here asks whether entries are allowed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nija_trading.domain.apex.parameters import Parameters
+from nija_trading.domain.apex.signals import SignalRow
+from nija_trading.domain.market.candles import HOUR_MS, Candle
+from nija_trading.domain.matching.orders import Bracket, BracketLevel, Reason
+from nija_trading.domain.matching.position import PositionState
+from nija_trading.domain.matching.terms import MarketRules
+
+
+def bracket_for(entry_order_id: str, atr: float, params: Parameters) -> Bracket:
+    """The stop and the ladder of an entry. Their order ids are the entry's with `-stop`, `-tp1`, `-tp2`, ..."""
+    levels = tuple(
+        BracketLevel(f"{entry_order_id}-tp{number}", gain, share)
+        for number, (gain, share) in enumerate(zip(params.level_gains, params.level_shares, strict=True), start=1)
+    )
+    return Bracket(
+        stop_order_id=f"{entry_order_id}-stop",
+        atr=atr,
+        multiple=params.stop_atr,
+        minimum=params.stop_minimum,
+        maximum=params.stop_maximum,
+        levels=levels,
+        gross_levels=params.gross_levels,
+    )
+
+
+def followed(
+    position: PositionState, candle: Candle, atr: float, params: Parameters, rules: MarketRules
+) -> PositionState:
+    """The position after a close: best close, arming, and the trailing stop, which only tightens.
+
+    The candle that arms it already moves the stop at its close; the new stop meets the next candle. A candle
+    that opened before the entry changes nothing.
+    """
+    if candle.time_ms < position.opened_ms:
+        return position
+    best = candle.close if position.best_close is None else max(position.best_close, candle.close)
+    armed = position.armed or candle.high >= position.entry_price * (1 + params.trailing_arm)
+    stop = position.stop
+    if armed and stop is not None:
+        trail = max(position.entry_price, best - params.trailing_atr * atr)
+        stop = max(stop, rules.price_down(trail))
+    first = position.entry_candle_ms
+    return replace(
+        position,
+        best_close=best,
+        armed=armed,
+        stop=stop,
+        entry_candle_ms=candle.time_ms if first is None else first,
+    )
+
+
+def stop_reason(position: PositionState) -> Reason:
+    """What the stop of this position is called when it fires."""
+    return Reason.TRAILING_STOP if position.armed else Reason.STOP_LOSS
+
+
+def exit_at_close(
+    position: PositionState, candle: Candle, row: SignalRow, params: Parameters, *, signal_exits: bool = True
+) -> Reason | None:
+    """Why this close ends the position at the next open: opposite signal, trend break, time; or None.
+
+    `signal_exits` False leaves only the time, as for a stopped bot or one that trades alerts alone.
+    """
+    first = position.entry_candle_ms
+    if first is None:
+        return None
+    if signal_exits and row.opposite:
+        return Reason.OPPOSITE_SIGNAL
+    if signal_exits and row.trend_break:
+        return Reason.TREND_BREAK
+    if candle.time_ms - first >= params.maximum_hold_hours * HOUR_MS:
+        return Reason.MAX_HOLD
+    return None

@@ -1,0 +1,172 @@
+"""Orders, the bracket that an entry brings along, and what comes of them: fills and endings.
+
+Order ids are the caller's, deterministic, and unique in a book. Values, quantities and fees are units of
+1e-8; prices float64 in the quote currency; times UTC milliseconds of the market.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nija_trading.domain.matching.terms import FeeSchedule, MarketRules
+
+
+class Side(StrEnum):
+    """Buy or sell."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class Liquidity(StrEnum):
+    """Which of the two fees a fill paid."""
+
+    MAKER = "maker"
+    TAKER = "taker"
+
+
+class Reason(StrEnum):
+    """Why an order exists. All but `entry` are a trade's `exit_reason`; `manual` and `webhook` also open."""
+
+    ENTRY = "entry"
+    TAKE_PROFIT = "take_profit"
+    STOP_LOSS = "stop_loss"
+    TRAILING_STOP = "trailing_stop"
+    OPPOSITE_SIGNAL = "opposite_signal"
+    TREND_BREAK = "trend_break"
+    MAX_HOLD = "max_hold"
+    MANUAL = "manual"
+    WEBHOOK = "webhook"
+    EMERGENCY_STOP = "emergency_stop"
+    KILL_SWITCH = "kill_switch"
+
+
+class EndReason(StrEnum):
+    """Why an order ended without a fill."""
+
+    BELOW_MINIMUM = "below_minimum"
+    INSUFFICIENT_CASH = "insufficient_cash"
+    POSITION_EXISTS = "position_exists"
+    NO_POSITION = "no_position"
+    POSITION_CLOSED = "position_closed"
+
+
+@dataclass(frozen=True, slots=True)
+class BracketLevel:
+    """A take-profit level that is still to be placed: gain over the entry, share of what then remains."""
+
+    order_id: str
+    gain: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """Stop and take-profit levels that come to life with the fill of an entry.
+
+    The stop's distance is `multiple` times `atr`, the range at the signal, clamped to `minimum` and `maximum`,
+    fractions of the fill price. `gross_levels` reads the gains without fees.
+    """
+
+    stop_order_id: str
+    atr: float
+    multiple: float
+    minimum: float
+    maximum: float
+    levels: tuple[BracketLevel, ...] = ()
+    gross_levels: bool = False
+
+    def stop_price(self, entry: float, rules: MarketRules) -> float:
+        """Price of the stop of an entry at `entry`, rounded down to the tick."""
+        distance = min(max(self.multiple * self.atr, self.minimum * entry), self.maximum * entry)
+        return rules.price_down(entry - distance)
+
+    def level_price(self, level: BracketLevel, entry: float, fees: FeeSchedule, rules: MarketRules) -> float:
+        """Price of a level: net of the entry's taker fee and its own maker fee, rounded up to the tick."""
+        if self.gross_levels:
+            return rules.price_up(entry * (1 + level.gain))
+        return rules.price_up(entry * (1 + fees.taker) / (1 - fees.maker) * (1 + level.gain))
+
+
+@dataclass(frozen=True, slots=True)
+class MarketOrder:
+    """A market order. A buy has a `value` to spend; a sell has a `quantity`, or None for all that is left.
+
+    `decided_ms` is the close at which it was decided: it fills at the open of the first candle that opens then
+    or later. `bracket` goes with a buy.
+    """
+
+    order_id: str
+    symbol: str
+    side: Side
+    reason: Reason
+    decided_ms: int
+    value: int | None = None
+    quantity: int | None = None
+    bracket: Bracket | None = None
+
+    def __post_init__(self) -> None:
+        if self.side is Side.BUY and (self.value is None) == (self.quantity is None):
+            raise ValueError(f"buy {self.order_id} needs a value or a quantity, and not both")
+
+
+@dataclass(frozen=True, slots=True)
+class LimitOrder:
+    """A limit order that is no take-profit level. Fills when the price trades through `price`."""
+
+    order_id: str
+    symbol: str
+    side: Side
+    reason: Reason
+    price: float
+    quantity: int
+    placed_ms: int
+    bracket: Bracket | None = None
+
+
+Order = MarketOrder | LimitOrder
+
+
+@dataclass(frozen=True, slots=True)
+class RestingStop:
+    """The stop of a holding: sells all of it when the price touches `price`."""
+
+    order_id: str
+    price: float
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class RestingLevel:
+    """A take-profit level at rest: sells `share` of what remains when the price goes through `price`."""
+
+    order_id: str
+    price: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One execution. `value` is price times quantity; `market_time` the opening of the candle, or the mark's."""
+
+    order_id: str
+    symbol: str
+    side: Side
+    price: float
+    quantity: int
+    value: int
+    fee: int
+    liquidity: Liquidity
+    market_time: int
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An order that is over without a fill. A take-profit level that was too small counts as done."""
+
+    order_id: str
+    symbol: str
+    reason: EndReason
+    market_time: int
