@@ -64,7 +64,10 @@ class Codec:
         Raises `Undecodable` for bytes that are no envelope, a version newer than ours, or a payload that
         does not fit.
         """
-        envelope = self.envelope(value)
+        return self.event(self.envelope(value), key=key, partition=partition, offset=offset)
+
+    def event(self, envelope: Mapping[str, Any], *, key: str, partition: int, offset: int) -> Received[Event] | None:
+        """As `decode`, from an envelope that has been parsed already."""
         cls = self._classes.get(str(envelope.get("type")))
         if cls is None:
             return None

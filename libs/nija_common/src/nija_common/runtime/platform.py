@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
 from dataclasses import dataclass, field
 
 from nija_common.bus.port import Bus
@@ -41,5 +41,7 @@ class Platform:
     sealer: Sealer
     freshness: Freshness
     local: LocalApps
-    version: str = "0.1.0"
-    labels: Mapping[str, str] = field(default_factory=dict)
+    draining: asyncio.Event
+    """Set when the process has been told to stop: take nothing new, close sockets."""
+    holder: str
+    """This process, as it is named in leases."""

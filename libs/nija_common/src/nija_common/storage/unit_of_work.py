@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 import weakref
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 import structlog
@@ -34,6 +36,24 @@ R = TypeVar("R")
 Handler = Callable[[DepsT, CommandT, "UnitOfWork"], Awaitable[R]]
 
 
+_current: ContextVar[UnitOfWork | None] = ContextVar("nija_unit_of_work", default=None)
+
+
+@contextmanager
+def current(uow: UnitOfWork) -> Iterator[None]:
+    """Reads inside see what this unit of work has collected so far (see `reads.py`)."""
+    token = _current.set(uow)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current_unit_of_work() -> UnitOfWork | None:
+    """The unit of work whose handler runs in this task."""
+    return _current.get()
+
+
 class UnitOfWork:
     """Collects what is to be written; writes nothing itself."""
 
@@ -45,6 +65,30 @@ class UnitOfWork:
         self._raw: list[Message] = []
         self._progress: list[Progress] = []
         self.commit_id = new_id("cmt")
+
+    def held(self, collection: str, document_id: str) -> tuple[bool, Document | None]:
+        """Whether this unit of work writes or removes that document, and what it will be (None: removed)."""
+        entry = self._documents.get((collection, document_id))
+        if entry is None or entry[0] == "guard":
+            return False, None
+        return True, entry[1] if entry[0] == "save" else None
+
+    def touches(self, collection: str) -> bool:
+        """Whether any document of the collection is written or removed here."""
+        return any(name == collection and what != "guard" for (name, _), (what, _) in self._documents.items())
+
+    def checkpoint(self) -> Callable[[], None]:
+        """Remembers what has been collected; calling the answer goes back to it."""
+        documents, events = dict(self._documents), len(self._events)
+        raw, progress = len(self._raw), len(self._progress)
+
+        def back() -> None:
+            self._documents = documents
+            del self._events[events:]
+            del self._raw[raw:]
+            del self._progress[progress:]
+
+        return back
 
     def save(self, *documents: Document) -> None:
         """Inserts (version 0) or replaces (by version). Saving one again in the same unit of work replaces it."""
@@ -180,7 +224,8 @@ class Work:
             attempt += 1
             async with lock:
                 uow = self.open()
-                result = await handler(deps, command, uow)
+                with current(uow):
+                    result = await handler(deps, command, uow)
                 left = deadline_s - (loop.time() - started)
                 try:
                     await self.commit(uow, deadline_s=max(left, 0.1))

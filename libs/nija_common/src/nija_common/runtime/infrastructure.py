@@ -1,0 +1,144 @@
+"""Opens the store and the bus that the settings name. The one place that knows which adapters there are.
+
+Two pairs are supported: SQLite with SQLite (one process) and MongoDB with Kafka. SQLite with Kafka serves
+tests and benchmarks.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from nija_common.bus.port import Bus
+from nija_common.errors import SettingsError
+from nija_common.runtime.settings import PlatformSettings
+from nija_common.security.sealing import Sealer
+from nija_common.storage.port import Outbox, Storage
+from nija_common.values.clock import Clock
+
+DATABASE_FILE = "nija.sqlite3"
+KEY_FILE = "key-encryption.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Infrastructure:
+    """Store and bus, opened. `outbox_of` answers None where the store is the bus as well; `prune` drops what retention allows."""
+
+    bus: Bus
+    storage_of: Callable[[str], Storage]
+    outbox_of: Callable[[str], Outbox | None]
+    prune: Callable[[], Awaitable[object]] | None = None
+
+
+@asynccontextmanager
+async def open_infrastructure(
+    settings: PlatformSettings, clock: Clock, *, second: bool = False
+) -> AsyncIterator[Infrastructure]:
+    """Raises SettingsError for a pair that does not exist or a missing address; `unavailable` where nobody answers.
+
+    `second`: join a platform that may be running on the same data folder (commands beside `nija up`).
+    """
+    pair = (settings.store, settings.bus)
+    async with AsyncExitStack() as stack:
+        if pair == ("sqlite", "sqlite"):
+            yield await _embedded(stack, settings, clock, second=second)
+        elif pair == ("mongodb", "kafka"):
+            yield await _distributed(stack, settings)
+        elif pair == ("sqlite", "kafka"):
+            yield await _sqlite_with_kafka(stack, settings, clock, second=second)
+        else:
+            raise SettingsError(
+                "NIJA_BUS: MongoDB needs Kafka; the supported pairs are sqlite+sqlite and mongodb+kafka"
+            )
+
+
+async def _embedded(stack: AsyncExitStack, settings: PlatformSettings, clock: Clock, *, second: bool) -> Infrastructure:
+    from nija_common.bus.sqlite import SqliteBus
+    from nija_common.storage.sqlite import SqliteDatabase
+
+    make_folder(settings.data_dir)
+    database = await stack.enter_async_context(
+        SqliteDatabase.open(settings.data_dir / DATABASE_FILE, clock, second=second)
+    )
+    bus = SqliteBus(database)
+    return Infrastructure(bus, database.storage, lambda _: None, bus.prune)
+
+
+async def _sqlite_with_kafka(
+    stack: AsyncExitStack, settings: PlatformSettings, clock: Clock, *, second: bool
+) -> Infrastructure:
+    from nija_common.storage.sqlite import SqliteDatabase
+
+    make_folder(settings.data_dir)
+    database = await stack.enter_async_context(
+        SqliteDatabase.open(settings.data_dir / DATABASE_FILE, clock, outbox=True, second=second)
+    )
+    bus = await _kafka(stack, settings)
+    return Infrastructure(bus, database.storage, database.outbox)
+
+
+async def _distributed(stack: AsyncExitStack, settings: PlatformSettings) -> Infrastructure:
+    from nija_common.storage.mongo import MongoServer
+
+    if settings.mongo_url is None:
+        raise SettingsError("NIJA_MONGO_URL: missing; NIJA_STORE=mongodb needs it")
+    server = await stack.enter_async_context(
+        MongoServer.open(settings.mongo_url.get_secret_value(), namespace=settings.namespace)
+    )
+    bus = await _kafka(stack, settings)
+    return Infrastructure(bus, server.storage, server.outbox)
+
+
+async def _kafka(stack: AsyncExitStack, settings: PlatformSettings) -> Bus:
+    from nija_common.bus.kafka import KafkaBus
+
+    if settings.kafka_bootstrap is None:
+        raise SettingsError("NIJA_KAFKA_BOOTSTRAP: missing; NIJA_BUS=kafka needs it")
+    return await stack.enter_async_context(KafkaBus.open(settings.kafka_bootstrap, namespace=settings.namespace))
+
+
+def make_folder(folder: Path) -> None:
+    """Makes the data folder, for its owner only. Raises SettingsError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SettingsError(f"NIJA_DATA_DIR: {error.strerror}: {folder}") from None
+
+
+def sealer_of(settings: PlatformSettings, *, may_make: bool) -> Sealer:
+    """The sealer of the key-encryption key in the settings, else in the data folder, where `may_make` makes one (0600).
+
+    Raises SettingsError for a key that is missing or not 32 bytes.
+    """
+    if settings.key_encryption_key is not None:
+        return Sealer(_decoded(settings.key_encryption_key.get_secret_value(), "NIJA_KEY_ENCRYPTION_KEY"))
+    if not may_make:
+        raise SettingsError("NIJA_KEY_ENCRYPTION_KEY: missing; 32 random bytes in base64, the same for every service")
+    make_folder(settings.data_dir)
+    path = settings.data_dir / KEY_FILE
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return Sealer(_decoded(path.read_text("ascii").strip(), str(path)))
+    key = secrets.token_bytes(32)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(base64.b64encode(key) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return Sealer(key)
+
+
+def _decoded(text: str, name: str) -> bytes:
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise SettingsError(f"{name}: not base64") from None
+    if len(key) != 32:
+        raise SettingsError(f"{name}: has {len(key)} bytes where 32 are needed")
+    return key
