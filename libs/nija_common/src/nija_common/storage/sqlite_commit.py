@@ -1,0 +1,214 @@
+"""How a commit is written to the SQLite file: documents, progress, events and raw records, inside one savepoint.
+
+Either all of it stays or `Conflict` undoes all of it; the commit's id makes a repetition harmless.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from nija_common.bus import sqlite_log
+from nija_common.bus.port import Message
+from nija_common.bus.sqlite_log import Lanes, UnknownTopic
+from nija_common.errors import Conflict, ErrorCode, NijaError
+from nija_common.events.base import Emission
+from nija_common.events.codec import encode
+from nija_common.events.topics import Kind
+from nija_common.storage.port import Commit, Progress
+from nija_common.storage.sqlite_engine import Transaction
+from nija_common.storage.sqlite_schema import table_of
+from nija_common.values.document import Document
+
+Row = tuple[str, str, int, str]
+"""table, id, the version it was read with, the new body (empty unless it is saved)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A commit with its documents as text: made on the event loop, so that the writer's thread has little to do."""
+
+    service: str
+    commit: Commit
+    saves: Sequence[Row]
+    deletes: Sequence[Row]
+    guards: Sequence[Row]
+
+
+def prepared(commit: Commit, service: str) -> Prepared:
+    """Raises ValueError for a guard or delete of a document that was never stored."""
+
+    def row(document: Document, body: str = "") -> Row:
+        return table_of(service, document.collection), document.id, document.version, body
+
+    for document in (*commit.deletes, *commit.guards):
+        if document.version < 1:
+            raise ValueError(f"{document.collection.name}/{document.id} was never stored: nothing to guard or delete")
+    return Prepared(
+        service=service,
+        commit=commit,
+        saves=[row(document, _body(document)) for document in commit.saves],
+        deletes=[row(document) for document in commit.deletes],
+        guards=[row(document) for document in commit.guards],
+    )
+
+
+def _body(document: Document) -> str:
+    return document.model_copy(update={"version": document.version + 1}).model_dump_json()
+
+
+def apply(unit: Transaction, ready: Prepared, *, lanes: Lanes | None, incarnation: int, now_ms: int) -> None:
+    """Writes it. `lanes` None: events go to the outbox. Raises Conflict; a commit whose id is known is done already."""
+    connection = unit.connection
+    known = connection.execute(
+        "INSERT OR IGNORE INTO sys_commits VALUES (?, ?, ?)", (ready.service, ready.commit.id, now_ms)
+    )
+    if known.rowcount == 0:
+        return
+    for table, document_id, version, _ in ready.guards:
+        rows = connection.execute(
+            f"SELECT 1 FROM {table} WHERE id = ? AND version = ?", (document_id, version)
+        ).fetchall()
+        if not rows:
+            raise Conflict(f"{table} {document_id} has changed")
+    for table, document_id, version, _ in ready.deletes:
+        done = connection.execute(f"DELETE FROM {table} WHERE id = ? AND version = ?", (document_id, version))
+        if done.rowcount != 1:
+            raise Conflict(f"{table} {document_id} has changed")
+    for row in ready.saves:
+        _save(connection, row)
+    for progress in ready.commit.progress:
+        _advance(connection, ready.service, progress)
+    _send(unit, ready, lanes, incarnation, now_ms)
+
+
+def _save(connection: sqlite3.Connection, row: Row) -> None:
+    table, document_id, version, body = row
+    try:
+        if version == 0:
+            done = connection.execute(f"INSERT INTO {table} (id, version, body) VALUES (?, 1, ?)", (document_id, body))
+        else:
+            done = connection.execute(
+                f"UPDATE {table} SET version = version + 1, body = ? WHERE id = ? AND version = ?",
+                (body, document_id, version),
+            )
+    except sqlite3.IntegrityError as error:
+        raise Conflict(f"{table} {document_id}: a unique value is taken") from error
+    if done.rowcount != 1:
+        raise Conflict(f"{table} {document_id} has changed")
+
+
+def _advance(connection: sqlite3.Connection, service: str, progress: Progress) -> None:
+    where = (service, progress.group, progress.topic)
+    connection.execute(
+        "INSERT INTO sys_progress VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
+        "SET next_offset = max(next_offset, excluded.next_offset)",
+        (*where, progress.partition, progress.next_offset),
+    )
+    connection.executemany(
+        "INSERT INTO sys_applied VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)",
+        [(*where, source, key, seq) for (source, key), seq in progress.seqs.items()],
+    )
+
+
+def _draw_seqs(connection: sqlite3.Connection, service: str, emissions: Sequence[Emission]) -> list[int]:
+    """The next `seq` of each, gapless per topic and key."""
+    counts: dict[tuple[str, str], int] = {}
+    for emission in emissions:
+        place = (emission.topic.name, emission.key)
+        counts[place] = counts.get(place, 0) + 1
+    nexts: dict[tuple[str, str], int] = {}
+    for (topic, key), count in counts.items():
+        rows = connection.execute(
+            "INSERT INTO sys_seqs VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET seq = seq + excluded.seq RETURNING seq",
+            (service, topic, key, count),
+        ).fetchall()
+        nexts[(topic, key)] = rows[0][0] - count
+    seqs: list[int] = []
+    for emission in emissions:
+        place = (emission.topic.name, emission.key)
+        nexts[place] += 1
+        seqs.append(nexts[place])
+    return seqs
+
+
+def _send(unit: Transaction, ready: Prepared, lanes: Lanes | None, incarnation: int, now_ms: int) -> None:
+    emissions, raw = ready.commit.emissions, ready.commit.raw
+    if not emissions and not raw:
+        return
+    seqs = _draw_seqs(unit.connection, ready.service, emissions)
+    put = _queue(unit, ready, now_ms) if lanes is None else _log(unit, lanes, now_ms)
+    put(
+        [
+            (emission, *encode(emission, seq=seq, incarnation=incarnation), seq)
+            for emission, seq in zip(emissions, seqs, strict=True)
+        ],
+        raw,
+    )
+
+
+Encoded = tuple[Emission, bytes, dict[str, str], int]
+Put = Callable[[Sequence[Encoded], Sequence[Message]], None]
+
+
+def _log(unit: Transaction, lanes: Lanes, now_ms: int) -> Put:
+    def put(events: Sequence[Encoded], raw: Sequence[Message]) -> None:
+        try:
+            entries = [
+                sqlite_log.entry(lanes, e.topic.name, e.partition, e.key, headers, value)
+                for e, value, headers, _ in events
+            ]
+            entries += [sqlite_log.entry_of(lanes, message) for message in raw]
+        except UnknownTopic as error:
+            raise NijaError(ErrorCode.DATABASE_ERROR, str(error)) from error
+        sqlite_log.append(unit, entries, now_ms)
+
+    return put
+
+
+def _queue(unit: Transaction, ready: Prepared, now_ms: int) -> Put:
+    def put(events: Sequence[Encoded], raw: Sequence[Message]) -> None:
+        commit_id = ready.commit.id
+        rows = [
+            (
+                ready.service,
+                e.id,
+                commit_id,
+                e.topic.name,
+                e.partition,
+                e.key,
+                value,
+                orjson.dumps(headers),
+                e.topic.kind is Kind.STATE,
+                seq,
+                now_ms,
+            )
+            for e, value, headers, seq in events
+        ]
+        rows += [
+            (
+                ready.service,
+                f"{commit_id}-{i}",
+                commit_id,
+                m.topic,
+                m.partition,
+                m.key,
+                m.value,
+                orjson.dumps(dict(m.headers)),
+                False,
+                0,
+                now_ms,
+            )
+            for i, m in enumerate(raw)
+        ]
+        unit.connection.executemany(
+            "INSERT INTO sys_outbox (service, id, commit_id, topic, part, key, value, headers, state, seq, created_ms) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
+        unit.queued = True
+
+    return put
