@@ -265,7 +265,7 @@ def _coroutines(node: Node) -> list[tuple[str, Any]]:
                 )
                 for loop in role.loops
             ]
-        outbox = node.infrastructure.outbox_of(name)
+        outbox = node.infrastructure.outbox_of(name) if running.part.roles else None
         if outbox is not None:
             from nija_common.storage.outbox import Relay
 

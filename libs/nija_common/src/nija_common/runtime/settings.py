@@ -43,6 +43,9 @@ class PlatformSettings(Block):
     jwks_url: str | None = Field(None, description="Where a service fetches auth's public keys.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     otlp_endpoint: str | None = Field(None, description="OpenTelemetry collector (OTLP over HTTP) for traces.")
+    metrics_port: int = Field(
+        0, ge=-1, le=65535, description="Port of /metrics under `nija serve`: 0 takes a free one, -1 serves it beside the API."
+    )
     smtp_url: SecretStr | None = Field(None, description="SMTP server for mail, smtp://user:password@host:port.")
     mail_dir: Path | None = Field(None, description="Folder for mail where there is no SMTP; default DATA_DIR/mail.")
     market: Literal["live", "replay"] = Field("live", description="Where candles come from.")

@@ -1,0 +1,55 @@
+"""Commands beside a running platform: the schema, the first administrator."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from nija_auth.handlers.admins import CreateAdmin, create_admin
+
+from nija_cli.services import SERVICES, platform_settings, read_environment, without_roles
+from nija_common.runtime.infrastructure import Infrastructure, open_infrastructure, sealer_of
+from nija_common.runtime.node import Running, migrate, run_node
+from nija_common.runtime.settings import PlatformSettings
+from nija_common.telemetry.logging import configure_logging
+from nija_common.values.clock import SystemClock
+
+
+@asynccontextmanager
+async def opened(service: str, data_dir: Path | None) -> AsyncIterator[tuple[Running, Infrastructure]]:
+    """One service's deps on the platform of the settings, running or not; nothing of it runs here."""
+    env = read_environment()
+    settings = platform_settings(env, data_dir=data_dir)
+    configure_logging("warning")
+    clock = SystemClock()
+    embedded = settings.store == "sqlite"
+    async with open_infrastructure(settings, clock, second=embedded) as infrastructure:
+        if embedded:
+            await migrate(infrastructure, SERVICES)
+        async with run_node(
+            [without_roles(service, env)],
+            settings=settings,
+            clock=clock,
+            infrastructure=infrastructure,
+            sealer=sealer_of(settings, may_make=embedded),
+        ) as node:
+            yield node.running[service], infrastructure
+
+
+async def make_schema(data_dir: Path | None) -> None:
+    """`nija migrate`."""
+    env: Mapping[str, str] = read_environment()
+    settings: PlatformSettings = platform_settings(env, data_dir=data_dir)
+    configure_logging("warning")
+    async with open_infrastructure(settings, SystemClock(), second=settings.store == "sqlite") as infrastructure:
+        await migrate(infrastructure, SERVICES)
+    print("topics, collections and indexes are in place")
+
+
+async def create_administrator(email: str, password: str, data_dir: Path | None) -> None:
+    """`nija admin create`. Raises NijaError for an e-mail or password that is refused."""
+    async with opened("auth", data_dir) as (running, _):
+        deps = running.deps
+        await running.work.run(create_admin, deps, CreateAdmin(email=email, password=password))
+    print(f"{email} is an administrator")

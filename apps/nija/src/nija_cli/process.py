@@ -1,0 +1,48 @@
+"""How a command runs: its event loop, its log, and what it says when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from typing import Any, NoReturn
+
+import structlog
+
+from nija_common.errors import NijaError, SettingsError
+
+log = structlog.get_logger(__name__)
+
+
+def fail(reason: str) -> NoReturn:
+    """Ends the command with status 1 and the reason on standard error."""
+    print(f"nija: {reason}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Runs a command to its end. What a user can put right is one line; anything else is logged in full."""
+    try:
+        _run(main)
+    except* SettingsError as group:
+        fail(str(_first(group)))
+    except* NijaError as group:
+        error = _first(group)
+        fail(error.message if isinstance(error, NijaError) else str(error))
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    if sys.platform == "win32":
+        asyncio.run(main)
+        return
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main)
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
