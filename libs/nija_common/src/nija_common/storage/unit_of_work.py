@@ -96,9 +96,14 @@ class UnitOfWork:
             self._documents[(document.collection.name, document.id)] = ("save", document)
 
     def delete(self, *documents: Document) -> None:
-        """Removes the document if it still has the version that was read."""
+        """Removes the document if it still has the version that was read. One that only this unit of work has made
+        is simply not written."""
         for document in documents:
-            self._documents[(document.collection.name, document.id)] = ("delete", document)
+            place = (document.collection.name, document.id)
+            if document.version == 0 and self._documents.get(place, ("", document))[0] == "save":
+                del self._documents[place]
+            else:
+                self._documents[place] = ("delete", document)
 
     def guard(self, *documents: Document) -> None:
         """Asserts that a document that was read, and is not written here, has not changed at the commit."""
