@@ -137,8 +137,12 @@ class ConsumerRunner:
     async def _consume(self, member: Member) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            waiting = [s.retry_at for s in self._places.values() if s.pending and s.failures]
-            timeout = min([POLL_S, *(max(0.0, at - loop.time()) for at in waiting)])
+            held = [
+                s.retry_at if s.failures else 0.0
+                for place, s in self._places.items()
+                if s.pending and place.topic not in self._suspended
+            ]
+            timeout = min([POLL_S, *(max(0.0, at - loop.time()) for at in held)])
             for record in await member.poll(BATCH * 4, timeout):
                 state = self._places.get(record.place)
                 if state is not None:

@@ -67,7 +67,12 @@ async def _embedded(stack: AsyncExitStack, settings: PlatformSettings, clock: Cl
         SqliteDatabase.open(settings.data_dir / DATABASE_FILE, clock, second=second)
     )
     bus = SqliteBus(database)
-    return Infrastructure(bus, database.storage, lambda _: None, bus.prune)
+
+    async def prune() -> None:
+        await database.prune()
+        await bus.prune()
+
+    return Infrastructure(bus, database.storage, lambda _: None, prune)
 
 
 async def _sqlite_with_kafka(
@@ -80,7 +85,7 @@ async def _sqlite_with_kafka(
         SqliteDatabase.open(settings.data_dir / DATABASE_FILE, clock, outbox=True, second=second)
     )
     bus = await _kafka(stack, settings)
-    return Infrastructure(bus, database.storage, database.outbox)
+    return Infrastructure(bus, database.storage, database.outbox, database.prune)
 
 
 async def _distributed(stack: AsyncExitStack, settings: PlatformSettings) -> Infrastructure:

@@ -145,16 +145,34 @@ async def run_node(
         for part in parts:
             node.running[part.service.name] = await _open(stack, node, part)
         node.health.checks.update(_checks(node))
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(coroutine, name=name) for name, coroutine in _coroutines(node)]
+        async with _together(_coroutines(node)):
             try:
                 await _until_caught_up(node)
                 node.health.ready = True
                 yield node
             finally:
                 node.drain()
+
+
+@asynccontextmanager
+async def _together(coroutines: Sequence[tuple[str, Any]]) -> AsyncIterator[None]:
+    """Runs them beside the body: one that fails ends the body and is raised, the body's end cancels them all."""
+    failure: BaseException | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(coroutine, name=name) for name, coroutine in coroutines]
+            try:
+                yield
+            except BaseException as error:
+                failure = error
+                raise
+            finally:
                 for task in tasks:
                     task.cancel()
+    except BaseExceptionGroup as errors:
+        if failure is not None and list(errors.exceptions) == [failure]:
+            raise failure from None
+        raise
 
 
 async def _open(stack: AsyncExitStack, node: Node, part: Part) -> Running:

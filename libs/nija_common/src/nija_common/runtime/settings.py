@@ -44,7 +44,10 @@ class PlatformSettings(Block):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     otlp_endpoint: str | None = Field(None, description="OpenTelemetry collector (OTLP over HTTP) for traces.")
     metrics_port: int = Field(
-        0, ge=-1, le=65535, description="Port of /metrics under `nija serve`: 0 takes a free one, -1 serves it beside the API."
+        0,
+        ge=-1,
+        le=65535,
+        description="Port of /metrics under `nija serve`: 0 takes a free one, -1 serves it beside the API.",
     )
     smtp_url: SecretStr | None = Field(None, description="SMTP server for mail, smtp://user:password@host:port.")
     mail_dir: Path | None = Field(None, description="Folder for mail where there is no SMTP; default DATA_DIR/mail.")
