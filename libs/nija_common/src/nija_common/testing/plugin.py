@@ -14,6 +14,7 @@ from nija_common.testing.fixtures_infra import (
     private_mongo,
     pytest_terminal_summary,
 )
+from nija_common.telemetry.logging import configure_logging
 from nija_common.values.clock import ManualClock
 
 __all__ = [
@@ -26,6 +27,11 @@ __all__ = [
     "pytest_terminal_summary",
     "shared_folder",
 ]
+
+
+def pytest_configure() -> None:
+    """Logs of the code under test are the product's own lines."""
+    configure_logging("warning")
 
 
 @pytest.fixture
