@@ -1,0 +1,1 @@
+"""How notifier talks to the outside: letters written from templates, a folder, an SMTP server."""

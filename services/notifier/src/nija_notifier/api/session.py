@@ -1,0 +1,221 @@
+"""One socket from handshake to close: a reader that handles messages in order, and a writer that empties the outbox.
+
+Only the writer sends, so whoever has news never waits for this client. It sends at once what comes after a
+pause, then collects for a few milliseconds: many small frames become few writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import structlog
+
+from nija_common.errors import ErrorCode, NijaError
+from nija_common.security.tokens import invalid_token
+from nija_common.telemetry.metrics import SOCKET_CLOSES, SOCKET_MESSAGES, SOCKETS_OPEN
+from nija_notifier.deps import Deps
+from nija_notifier.domain.hub import Book, Connection
+from nija_notifier.domain.messages import (
+    FRAME_LIMIT_BYTES,
+    PONG,
+    Auth,
+    Ping,
+    Subscribe,
+    Unsubscribe,
+    auth_success,
+    error_frame,
+    read_message,
+    subscribed,
+    unsubscribed,
+)
+from nija_notifier.domain.outbox import SLOW, Closing, Outbox
+from nija_notifier.handlers.books import load_book
+
+log = structlog.get_logger(__name__)
+
+TOO_BIG = 1009
+TRY_LATER = 1013
+CLOSE_S = 2.0
+"""How long a client may take to take its last frames and the close."""
+LOAD_AGAIN_S = 1.0
+LOOK_AFTER_FRAMES = 64
+"""How often, while it sends, a writer puts the time-out for a stalled reader off."""
+
+_SENT = {kind: SOCKET_MESSAGES.labels(kind) for kind in ("answers", "trades", "positions")}
+
+
+class Session:
+    """The protocol of one connection. `run` returns when it is closed."""
+
+    def __init__(self, deps: Deps, receive: Any, send: Any) -> None:
+        self._deps = deps
+        self._receive = receive
+        self._send = send
+        self._loop = asyncio.get_running_loop()
+        self._news = asyncio.Event()
+        self._reading: asyncio.Timeout | None = None
+        self._sending: asyncio.Timeout | None = None
+        self._loading: asyncio.Task[None] | None = None
+        self._outbox = Outbox(deps.settings.sockets.buffer_bytes, self._wake)
+        self._connection = Connection(self._outbox, deps.clock.monotonic())
+
+    async def run(self) -> None:
+        """Accepts, serves, and forgets the connection however it ends."""
+        await self._receive()
+        await self._send({"type": "websocket.accept"})
+        SOCKETS_OPEN.inc()
+        self._deps.hub.connected(self._connection)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                writer = tasks.create_task(self._write())
+                try:
+                    await self._read(tasks)
+                finally:
+                    writer.cancel()
+                    if self._loading is not None:
+                        self._loading.cancel()
+        finally:
+            self._deps.hub.disconnected(self._connection)
+            SOCKETS_OPEN.dec()
+
+    # Reading
+
+    async def _read(self, tasks: asyncio.TaskGroup) -> None:
+        """Handles messages until the client has gone or the writer has closed."""
+        try:
+            async with asyncio.timeout(None) as self._reading:
+                while True:
+                    message = await self._receive()
+                    if message["type"] == "websocket.disconnect":
+                        return
+                    if self._outbox.closing is None:
+                        await self._handle(_bytes_of(message), tasks)
+        except TimeoutError:
+            # The writer has ended the connection: see `_write`.
+            return
+        finally:
+            self._reading = None
+
+    async def _handle(self, data: bytes, tasks: asyncio.TaskGroup) -> None:
+        if len(data) > FRAME_LIMIT_BYTES:
+            self._outbox.close(TOO_BIG, "A frame may have 64 KiB.")
+            return
+        try:
+            message = read_message(data)
+        except NijaError as error:
+            self._answer(error_frame(error))
+            return
+        if isinstance(message, Auth):
+            await self._sign_in(message.token)
+        elif self._connection.claims is None:
+            self._connection.refuse(invalid_token("The first message must be `auth` with an access token."))
+        else:
+            self._obey(message, tasks)
+
+    async def _sign_in(self, token: str) -> None:
+        """Signs in, or renews the token of a connection that is signed in."""
+        scheme, _, rest = token.partition(" ")
+        bare = rest.strip() if scheme.lower() == "bearer" else token.strip()
+        try:
+            claims = await self._deps.tokens.verify(bare)
+        except NijaError as error:
+            later = error.code is ErrorCode.SERVICE_UNAVAILABLE
+            if later:
+                self._connection.refuse(error, TRY_LATER)
+            else:
+                self._connection.refuse(error)
+            return
+        if self._outbox.closing is None and self._deps.hub.signed_in(self._connection, claims) is None:
+            self._answer(auth_success(claims.user_id, self._connection.channels))
+
+    def _obey(self, message: Subscribe | Unsubscribe | Ping, tasks: asyncio.TaskGroup) -> None:
+        match message:
+            case Ping():
+                self._answer(PONG)
+            case Subscribe(channel):
+                self._answer(subscribed(channel))
+                book = self._deps.hub.follow(self._connection, channel)
+                if book is not None:
+                    self._load(book, tasks)
+            case Unsubscribe(channel):
+                self._deps.hub.unfollow(self._connection, channel)
+                self._answer(unsubscribed(channel))
+
+    def _answer(self, frame: str) -> None:
+        self._outbox.say("answers", frame)
+
+    def _load(self, book: Book, tasks: asyncio.TaskGroup) -> None:
+        if self._loading is not None:
+            self._loading.cancel()
+        self._loading = tasks.create_task(self._fill(book))
+
+    async def _fill(self, book: Book) -> None:
+        """Loads the book until the read model has surely caught up; a store that is away is waited for."""
+        while True:
+            try:
+                if await load_book(self._deps, book):
+                    return
+            except NijaError as error:
+                log.warning("positions_not_loaded", user_id=book.user_id, reason=error.message)
+            await asyncio.sleep(LOAD_AGAIN_S)
+
+    # Writing
+
+    def _wake(self) -> None:
+        """The outbox has news. A close does not wait behind a client that takes nothing."""
+        self._news.set()
+        closing = self._outbox.closing
+        if closing is not None and self._sending is not None:
+            self._sending.reschedule(self._loop.time() + (0 if closing.code == SLOW else CLOSE_S))
+
+    async def _write(self) -> None:
+        """Sends whatever waits, then the close; afterwards reading ends as well."""
+        try:
+            while self._outbox.closing is None:
+                await self._news.wait()
+                self._news.clear()
+                await self._flush(self._deps.settings.sockets.stall_seconds)
+                if self._outbox.closing is None:
+                    await asyncio.sleep(self._deps.settings.sockets.flush_ms / 1000)
+            await self._flush(CLOSE_S)
+            await self._close(self._outbox.closing)
+        except (OSError, RuntimeError) as error:
+            # The client has gone, or the server has closed (too big a frame, no answer to pings) and refuses to send.
+            log.debug("socket_gone", reason=type(error).__name__)
+        finally:
+            if self._reading is not None:
+                self._reading.reschedule(self._loop.time())
+
+    async def _flush(self, stall_s: float) -> None:
+        """Sends what waits. A client that takes nothing for that long is closed as slow."""
+        count = 0
+        try:
+            async with asyncio.timeout(stall_s) as self._sending:
+                while (waiting := self._outbox.next()) is not None:
+                    kind, frame = waiting
+                    await self._send({"type": "websocket.send", "text": frame})
+                    _SENT[kind].inc()
+                    count += 1
+                    if count % LOOK_AFTER_FRAMES == 0 and self._outbox.closing is None:
+                        self._sending.reschedule(self._loop.time() + stall_s)
+        except TimeoutError:
+            self._outbox.close(SLOW, "The connection takes nothing; connect again.")
+        finally:
+            self._sending = None
+
+    async def _close(self, closing: Closing) -> None:
+        SOCKET_CLOSES.labels(str(closing.code)).inc()
+        claims = self._connection.claims
+        log.info("socket_closed", code=closing.code, user_id=None if claims is None else claims.user_id)
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._send({"type": "websocket.close", "code": closing.code, "reason": closing.reason[:120]})
+        except TimeoutError:
+            log.info("socket_close_not_taken", code=closing.code)
+
+
+def _bytes_of(message: Any) -> bytes:
+    text = message.get("text")
+    data: bytes = message["bytes"] if text is None else text.encode()
+    return data

@@ -1,0 +1,114 @@
+"""The socket's messages: what a client may say, and the frames it is told. Text in, text out; no connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import orjson
+
+from nija_common.errors import ErrorCode, NijaError
+
+Channel = Literal["positions", "trades"]
+CHANNELS: tuple[Channel, ...] = ("positions", "trades")
+FRAME_LIMIT_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """`{"type": "auth", "token": …}`: the token as it came, with or without `Bearer `. Its `repr` hides it."""
+
+    token: str
+
+    def __repr__(self) -> str:
+        return "Auth(token=hidden)"
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    channel: Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    channel: Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """`{"type": "ping"}`."""
+
+
+ClientMessage = Auth | Subscribe | Unsubscribe | Ping
+
+
+def read_message(data: str | bytes) -> ClientMessage:
+    """The message in a text or binary frame; unknown fields are ignored. Raises VALIDATION_ERROR.
+
+    A token that is missing or no text reads as an empty one: that is a refused sign-in, not a malformed message.
+    """
+    try:
+        body = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise _not_valid("The message is not valid JSON.", {"message": "not valid JSON"}) from None
+    if not isinstance(body, dict):
+        raise _not_valid("The message is not a JSON object.", {"message": "not an object"})
+    match body.get("type"):
+        case "auth":
+            token = body.get("token")
+            return Auth(token if isinstance(token, str) else "")
+        case "ping":
+            return Ping()
+        case "subscribe":
+            return Subscribe(_channel(body.get("channel")))
+        case "unsubscribe":
+            return Unsubscribe(_channel(body.get("channel")))
+    known = "auth, subscribe, unsubscribe or ping"
+    raise _not_valid(f"The message's type is not {known}.", {"type": f"must be {known}"})
+
+
+def _channel(name: object) -> Channel:
+    for channel in CHANNELS:
+        if name == channel:
+            return channel
+    known = " or ".join(CHANNELS)
+    raise _not_valid(f"There is no such channel; subscribe to {known}.", {"channel": f"must be {known}"})
+
+
+def _not_valid(message: str, details: dict[str, object]) -> NijaError:
+    return NijaError(ErrorCode.VALIDATION_ERROR, message, details)
+
+
+def error_frame(error: NijaError) -> str:
+    """`{"type": "error", "error": {code, message, details}}`."""
+    body = {"code": error.code.value, "message": error.message, "details": error.details}
+    return _text({"type": "error", "error": body})
+
+
+def auth_success(user_id: str, subscriptions: Iterable[Channel]) -> str:
+    """The answer to an accepted token, with the channels this connection already follows."""
+    return _text({"type": "auth_success", "user_id": user_id, "subscriptions": sorted(subscriptions)})
+
+
+def subscribed(channel: Channel) -> str:
+    return _text({"type": "subscribed", "channel": channel})
+
+
+def unsubscribed(channel: Channel) -> str:
+    return _text({"type": "unsubscribed", "channel": channel})
+
+
+PONG = '{"type":"pong"}'
+
+
+def update(kind: str, channel: Channel, data: dict[str, object], event_id: int | None = None) -> str:
+    """One update of a channel; `event_id` where the channel's updates can be asked for again."""
+    head: dict[str, object] = {"type": kind, "channel": channel}
+    if event_id is not None:
+        head["id"] = event_id
+    return _text({**head, "data": data})
+
+
+def _text(body: dict[str, object]) -> str:
+    return orjson.dumps(body).decode()

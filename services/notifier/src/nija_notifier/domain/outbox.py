@@ -1,0 +1,85 @@
+"""What one connection is still to be told: bounded, in order, positions conflated.
+
+Answers and trades keep their order and are never dropped: a reader too slow for them is closed. Of a
+position only its newest state waits, however often it moves, so a reader that is merely slow is never behind
+by more than what it has not taken yet.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from nija_notifier.domain.positions import LivePosition
+
+SLOW = 4408
+
+
+class Closing(NamedTuple):
+    """Why a connection ends."""
+
+    code: int
+    reason: str
+
+
+class Outbox:
+    """`wake` is called whenever there is something to send; it must not block."""
+
+    __slots__ = ("_frames", "_limit", "_positions", "_size", "_wake", "closing")
+
+    def __init__(self, limit_bytes: int, wake: Callable[[], None]) -> None:
+        self._limit = limit_bytes
+        self._wake = wake
+        self._frames: deque[tuple[str, str]] = deque()
+        self._positions: dict[str, LivePosition] = {}
+        self._size = 0
+        self.closing: Closing | None = None
+
+    def say(self, kind: str, frame: str) -> None:
+        """Adds a frame to the ordered ones (`kind` is the metrics' label). Beyond the bound the connection closes."""
+        if self.closing is not None:
+            return
+        if self._size + len(frame) > self._limit:
+            self._frames.clear()
+            self._positions.clear()
+            self.close(SLOW, "The connection is too slow for its updates.")
+            return
+        self._frames.append((kind, frame))
+        self._size += len(frame)
+        self._wake()
+
+    def move(self, position: LivePosition) -> None:
+        """This position has news. Replaces what still waits of it."""
+        if self.closing is None:
+            self._positions[position.state.id] = position
+            self._wake()
+
+    def forget_positions(self) -> None:
+        self._positions.clear()
+
+    def close(self, code: int, reason: str) -> None:
+        """Nothing more is taken; the ordered frames that wait are sent before the close, positions are not."""
+        if self.closing is None:
+            self.closing = Closing(code, reason)
+            self._positions.clear()
+            self._wake()
+
+    def next(self) -> tuple[str, str] | None:
+        """The next (kind, frame) to send, rendered only now; None when nothing waits."""
+        if self._frames:
+            kind, frame = self._frames.popleft()
+            self._size -= len(frame)
+            return kind, frame
+        if self._positions:
+            return "positions", self._positions.pop(next(iter(self._positions))).frame()
+        return None
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Characters of the ordered frames that wait; positions hold none of their own."""
+        return self._size
+
+    @property
+    def waiting_positions(self) -> int:
+        return len(self._positions)

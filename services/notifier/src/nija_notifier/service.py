@@ -1,0 +1,23 @@
+"""Notifier on one screen: it tells users what happens, live on sockets and by mail."""
+
+from __future__ import annotations
+
+from nija_common.runtime.manifest import Role, Service
+from nija_notifier import consumers, loops, store, wiring
+from nija_notifier.api.socket import sockets
+from nija_notifier.settings import NotifierSettings
+
+SERVICE = Service(
+    name="notifier",
+    settings=NotifierSettings,
+    build=wiring.build,
+    roles={
+        "api": Role(
+            asgi=sockets,
+            subscriptions=consumers.BROADCASTS,
+            tasks=(loops.LOOK_AT_SOCKETS, loops.DRAIN_SOCKETS),
+        ),
+        "consumer": Role(subscriptions=consumers.SUBSCRIPTIONS, loops=(loops.SEND_MAILS,)),
+    },
+    collections=store.COLLECTIONS,
+)
