@@ -198,10 +198,13 @@ class SqliteMember:
     async def _start(self, places: frozenset[TopicPartition]) -> None:
         starts = await self._listener.assigned(places)
         others = {self._lanes.of(*where): where for where in places if where not in starts}
-        stored = await self._engine.read(lambda connection: sqlite_log.committed(connection, self._group.name, others))
+        stored = await self._committed(others) if others else {}
         positions = {where: stored.get(lane, 0) for lane, where in others.items()}
         positions.update({where: offset for where, offset in starts.items() if where in places})
         self._feed.place(positions)
+
+    async def _committed(self, lanes: Mapping[int, TopicPartition]) -> dict[int, int]:
+        return await self._engine.read(lambda connection: sqlite_log.committed(connection, self._group.name, lanes))
 
     async def _tell(self, call: Coroutine[Any, Any, None]) -> None:
         """Waits for the listener, but no longer than the member is there and `ANSWER_S`."""

@@ -35,6 +35,8 @@ D = TypeVar("D", bound=Document)
 COMMIT_IDS_MS = 3_600_000
 """How long the id of a commit can be looked up."""
 
+MIGRATE_S = 60.0
+
 _IDS_A_STATEMENT = 500
 _OLDEST_SQLITE = (3, 35, 0)
 
@@ -54,6 +56,7 @@ class SqliteDatabase:
         self.engine = Engine(path, self._committed, self._written_by_another)
         self.groups = Groups(self.engine, self.lanes, self.tail)
         self._looks: set[asyncio.Task[None]] = set()
+        self._kinds: dict[tuple[str, str], type[Document]] = {}
 
     @classmethod
     @asynccontextmanager
@@ -86,6 +89,31 @@ class SqliteDatabase:
         if not self.has_outbox:
             raise ValueError("this database has no outbox: its events go to the log in the same file")
         return SqliteOutbox(self.engine, self.queued, self.clock, service)
+
+    async def migrate(self, service: str, kinds: Sequence[type[Document]]) -> None:
+        """Makes a service's tables, and remembers them for `prune`."""
+        await self.engine.write(
+            lambda unit: sqlite_schema.migrate(unit.connection, service, kinds), deadline_s=MIGRATE_S
+        )
+        self._kinds.update({(service, kind.collection.name): kind for kind in kinds})
+
+    async def prune(self) -> int:
+        """Drops documents past their `ttl_field`, commit ids older than an hour and counters of past windows.
+
+        Returns how many documents went. A loop of the platform calls it; the log has a `prune` of its own.
+        """
+        now_ms = self.clock.now_ms()
+        dropped = 0
+        for (service, _), kind in list(self._kinds.items()):
+            step = sqlite_rights.STEP
+            while step == sqlite_rights.STEP:
+                step = await self._drop_expired(service, kind, now_ms)
+                dropped += step
+        await self.engine.write(lambda unit: sqlite_rights.drop_past(unit.connection, now_ms, now_ms - COMMIT_IDS_MS))
+        return dropped
+
+    async def _drop_expired(self, service: str, kind: type[Document], now_ms: int) -> int:
+        return await self.engine.write(lambda unit: sqlite_rights.drop_expired(unit.connection, service, kind, now_ms))
 
     async def _start(self) -> None:
         try:
@@ -237,22 +265,10 @@ class SqliteStorage:
         )
 
     async def migrate(self, kinds: Sequence[type[Document]]) -> None:
-        await self._engine.write(
-            lambda unit: sqlite_schema.migrate(unit.connection, self._service, kinds), deadline_s=60.0
-        )
+        await self._database.migrate(self._service, kinds)
 
     async def differences(self, kinds: Sequence[type[Document]]) -> list[str]:
         return await self._engine.read(lambda connection: sqlite_schema.differences(connection, self._service, kinds))
-
-    async def prune(self, kinds: Sequence[type[Document]]) -> int:
-        """Drops documents whose time is over, commit ids older than an hour and counters of past windows.
-
-        Returns how many documents went. A loop of the platform calls it.
-        """
-        now_ms = self._clock.now_ms()
-        return await self._engine.write(
-            lambda unit: sqlite_rights.prune(unit.connection, self._service, kinds, now_ms, now_ms - COMMIT_IDS_MS)
-        )
 
 
 def _document(kind: type[D], body: str) -> D:

@@ -39,14 +39,11 @@ class Prepared:
 
 
 def prepared(commit: Commit, service: str) -> Prepared:
-    """Raises ValueError for a guard or delete of a document that was never stored."""
+    """A guard or delete of version 0 means that there must still be no such document."""
 
     def row(document: Document, body: str = "") -> Row:
         return table_of(service, document.collection), document.id, document.version, body
 
-    for document in (*commit.deletes, *commit.guards):
-        if document.version < 1:
-            raise ValueError(f"{document.collection.name}/{document.id} was never stored: nothing to guard or delete")
     return Prepared(
         service=service,
         commit=commit,
@@ -68,21 +65,28 @@ def apply(unit: Transaction, ready: Prepared, *, lanes: Lanes | None, incarnatio
     )
     if known.rowcount == 0:
         return
-    for table, document_id, version, _ in ready.guards:
-        rows = connection.execute(
-            f"SELECT 1 FROM {table} WHERE id = ? AND version = ?", (document_id, version)
-        ).fetchall()
-        if not rows:
-            raise Conflict(f"{table} {document_id} has changed")
-    for table, document_id, version, _ in ready.deletes:
-        done = connection.execute(f"DELETE FROM {table} WHERE id = ? AND version = ?", (document_id, version))
-        if done.rowcount != 1:
-            raise Conflict(f"{table} {document_id} has changed")
+    for row in ready.guards:
+        _guard(connection, row)
+    for row in ready.deletes:
+        _delete(connection, row)
     for row in ready.saves:
         _save(connection, row)
     for progress in ready.commit.progress:
         _advance(connection, ready.service, progress)
     _send(unit, ready, lanes, incarnation, now_ms)
+
+
+def _guard(connection: sqlite3.Connection, row: Row) -> None:
+    table, document_id, version, _ = row
+    rows = connection.execute(f"SELECT version FROM {table} WHERE id = ?", (document_id,)).fetchall()
+    if (rows[0][0] if rows else 0) != version:
+        raise Conflict(f"{table} {document_id} has changed")
+
+
+def _delete(connection: sqlite3.Connection, row: Row) -> None:
+    _guard(connection, row)
+    table, document_id, _, _ = row
+    connection.execute(f"DELETE FROM {table} WHERE id = ?", (document_id,))
 
 
 def _save(connection: sqlite3.Connection, row: Row) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
 
 from nija_common.storage.port import Draw, Lease
 from nija_common.storage.sqlite_schema import column_of, table_of
@@ -75,18 +74,23 @@ def draw(
     return Draw(granted, used + granted, limit, starts_at_ms + window_ms, now_ms)
 
 
-def prune(
-    connection: sqlite3.Connection, service: str, kinds: Sequence[type[Document]], now_ms: int, commits_until_ms: int
-) -> int:
-    """Drops documents past their time, old commit ids, counters of past windows; returns how many documents went."""
-    dropped = 0
-    for kind in kinds:
-        if kind.collection.ttl_field is not None:
-            column = column_of(kind.collection.ttl_field)
-            table = table_of(service, kind.collection)
-            dropped += connection.execute(f"DELETE FROM {table} WHERE {column} <= ?", (now_ms,)).rowcount
-    connection.execute("DELETE FROM sys_commits WHERE service = ? AND at_ms < ?", (service, commits_until_ms))
-    connection.execute(
-        "DELETE FROM sys_counters WHERE service = ? AND starts_at_ms + window_ms <= ?", (service, now_ms)
-    )
-    return dropped
+STEP = 500
+"""Rows a transaction: the writer is never held for long."""
+
+
+def drop_expired(connection: sqlite3.Connection, service: str, kind: type[Document], now_ms: int) -> int:
+    """Drops some documents past their time; returns how many (fewer than `STEP`: that was all)."""
+    field = kind.collection.ttl_field
+    if field is None:
+        return 0
+    table = table_of(service, kind.collection)
+    return connection.execute(
+        f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE {column_of(field)} <= ? LIMIT ?)",
+        (now_ms, STEP),
+    ).rowcount
+
+
+def drop_past(connection: sqlite3.Connection, now_ms: int, commits_until_ms: int) -> None:
+    """Drops commit ids older than `commits_until_ms` and counters of windows that are over, of every service."""
+    connection.execute("DELETE FROM sys_commits WHERE at_ms < ?", (commits_until_ms,))
+    connection.execute("DELETE FROM sys_counters WHERE starts_at_ms + window_ms <= ?", (now_ms,))
