@@ -1,0 +1,259 @@
+"""The whole platform as an operator starts it: `nija up`, or every service in a process of its own.
+
+Both look the same to a test: a URL. Processes log into the test's folder; their output is read to its end.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self, TypeVar
+
+from nija_common.testing.processes import free_ports
+
+T = TypeVar("T")
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 30.0
+
+SERVED = ("auth", "billing", "accounts", "trading-engine", "trading-worker", "analytics", "notifier", "gateway")
+
+ROOMY_LIMITS = {
+    "NIJA_LIMITS__REGISTER_PER_HOUR": "100000",
+    "NIJA_LIMITS__REGISTER_TRIES_PER_MINUTE": "100000",
+    "NIJA_LIMITS__LOGIN_PER_MINUTE": "100000",
+    "NIJA_LIMITS__OPEN_PER_MINUTE": "100000",
+}
+"""Limits by address would count every user of a test as one."""
+
+
+class NijaProcess:
+    """One `nija` command that runs until it is told to stop."""
+
+    def __init__(self, arguments: Sequence[str], *, env: Mapping[str, str], folder: Path, name: str) -> None:
+        self.name = name
+        self._arguments = list(arguments)
+        self._env = {k: v for k, v in os.environ.items() if not k.startswith("NIJA_")} | dict(env)
+        self._folder = folder
+        self._process: subprocess.Popen[str] | None = None
+        self._said: list[str] = []
+        self._ready = threading.Event()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def log(self) -> Path:
+        return self._folder / f"{self.name}.log"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def said(self) -> str:
+        """What it has written to standard output."""
+        return "".join(self._said)
+
+    def start(self) -> Self:
+        """Starts the process; `wait_ready` waits for it."""
+        self._ready.clear()
+        self._said.clear()
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [nija_command(), *self._arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=self._env,
+                cwd=self._folder,
+            )
+        threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
+        return self
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self._said.append(line)
+            if line.startswith("ready "):
+                self._ready.set()
+        process.stdout.close()
+        self._ready.set()
+
+    def wait_ready(self) -> str:
+        """The address of its `ready` line. Raises AssertionError with the log's end if it does not come."""
+        self._ready.wait(START_TIMEOUT_S)
+        for line in self._said:
+            if line.startswith("ready "):
+                return line.split()[-1]
+        self.kill()
+        raise AssertionError(f"{self.name} did not become ready:\n{self.said}\n{self.tail()}")
+
+    def tail(self) -> str:
+        return self.log.read_text(errors="replace")[-3000:]
+
+    def send(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def stop(self) -> int:
+        """SIGTERM; its exit status."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self.send(signal.SIGTERM)
+        return self._process.wait(STOP_TIMEOUT_S)
+
+    def kill(self) -> None:
+        """SIGKILL, and waits until it is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(STOP_TIMEOUT_S)
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+
+def nija_command() -> str:
+    """The `nija` command of the environment that runs the tests."""
+    return str(Path(sys.executable).with_name("nija"))
+
+
+def run_nija(arguments: Sequence[str], *, env: Mapping[str, str], stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs a `nija` command to its end."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("NIJA_")}
+    return subprocess.run(
+        [nija_command(), *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env=clean | dict(env),
+        timeout=60,
+        check=False,
+    )
+
+
+class Embedded:
+    """`nija up` on a folder of the test's own."""
+
+    kind = "embedded"
+
+    def __init__(self, folder: Path, *, options: Sequence[str] = (), env: Mapping[str, str] | None = None) -> None:
+        self.data_dir = folder / "data"
+        self.env = {**ROOMY_LIMITS, **(env or {})}
+        (port,) = free_ports(1)
+        self.url = f"http://127.0.0.1:{port}"
+        arguments = ["up", "--port", str(port), "--data-dir", str(self.data_dir), *options]
+        self.process = NijaProcess(arguments, env=self.env, folder=folder, name="nija-up")
+
+    def start(self) -> Self:
+        self.process.start()
+        self.process.wait_ready()
+        return self
+
+    def create_admin(self, email: str, password: str) -> None:
+        arguments = ["admin", "create", "--email", email, "--password-stdin", "--data-dir", str(self.data_dir)]
+        done = run_nija(arguments, env=self.env, stdin=password + "\n")
+        assert done.returncode == 0, done.stderr
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+
+
+class Distributed:
+    """Every service in a process of its own, on Kafka and MongoDB's wire."""
+
+    kind = "distributed"
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        kafka: str,
+        mongo: str,
+        namespace: str,
+        workers: int = 1,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        names = [n for n in SERVED if n != "trading-worker"] + [f"trading-worker-{i}" for i in range(workers)]
+        ports = dict(zip(names, free_ports(len(names)), strict=True))
+        address = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+        self.url = address["gateway"]
+        self.env = {
+            **ROOMY_LIMITS,
+            "NIJA_STORE": "mongodb",
+            "NIJA_BUS": "kafka",
+            "NIJA_MONGO_URL": mongo,
+            "NIJA_KAFKA_BOOTSTRAP": kafka,
+            "NIJA_NAMESPACE": namespace,
+            "NIJA_KEY_ENCRYPTION_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+            "NIJA_PUBLIC_URL": self.url,
+            "NIJA_JWKS_URL": address["auth"] + "/.well-known/jwks.json",
+            "NIJA_MAIL_DIR": str(folder / "mail"),
+            "NIJA_DATA_DIR": str(folder / "data"),
+            "NIJA_MARKET": "replay",
+            **{
+                f"NIJA_UPSTREAMS__{name.upper().replace('-', '_')}": address[name]
+                for name in ("auth", "trading-engine", "accounts", "billing", "analytics", "notifier")
+            },
+            **(env or {}),
+        }
+        self.processes = {
+            name: NijaProcess(
+                ["serve", "trading-worker" if name.startswith("trading-worker") else name, "--port", str(port)],
+                env=self.env,
+                folder=folder,
+                name=name,
+            )
+            for name, port in ports.items()
+        }
+
+    def start(self) -> Self:
+        done = run_nija(["migrate"], env=self.env)
+        assert done.returncode == 0, done.stderr
+        for process in self.processes.values():
+            process.start()
+        for process in self.processes.values():
+            process.wait_ready()
+        return self
+
+    def create_admin(self, email: str, password: str) -> None:
+        arguments = ["admin", "create", "--email", email, "--password-stdin"]
+        done = run_nija(arguments, env=self.env, stdin=password + "\n")
+        assert done.returncode == 0, done.stderr
+
+    def workers(self) -> list[NijaProcess]:
+        return [p for name, p in self.processes.items() if name.startswith("trading-worker")]
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.processes.values():
+            process.kill()
+
+
+def wait_for(what: str, probe: Callable[[], T], seconds: float = 30.0) -> T:
+    """The first true answer of `probe`. Raises AssertionError saying `what` did not come about."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = probe()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what} (last: {found!r})")
+        time.sleep(0.05)

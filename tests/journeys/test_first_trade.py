@@ -1,0 +1,68 @@
+"""From registration to a trade that APEX made from real candles, in the API and on the socket."""
+
+from __future__ import annotations
+
+import pytest
+
+from nija_common.testing.client import ApiClient
+from nija_common.testing.platforms import Distributed, Embedded, wait_for
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_apex_trades_real_candles_on_paper_and_tells_it(platform: Embedded | Distributed) -> None:
+    with ApiClient(platform.url).register() as user:
+        assert user.ok("GET", "/trading/status")["status"] == "stopped"
+        assert user.get("/account/balance").code == "NO_BROKER_CONFIGURED"
+        changed = user.ok("PUT", "/config/settings", {"trading": {"allowed_pairs": ["BTC-USD"], "risk_level": "high"}})
+        assert set(changed["updated_fields"]) == {"allowed_pairs", "risk_level"}
+
+        with user.socket("positions", "trades") as socket:
+            assert user.ok("POST", "/trading/start", {"broker": "coinbase"})["status"] == "starting"
+            opened = socket.until("trade_executed", 120)["data"]
+            assert (opened["action"], opened["symbol"], opened["side"]) == ("opened", "BTC-USD", "long")
+            update = socket.until("position_update", 30)["data"]
+            assert update["symbol"] == "BTC-USD"
+            closed = opened
+            while closed["action"] != "closed":
+                closed = socket.until("trade_executed", 120)["data"]
+
+        trades = wait_for(
+            "the closed trade is in the history",
+            lambda: [
+                t
+                for t in user.ok("GET", "/account/history?status=closed")["trades"]
+                if t["trade_id"] == closed["trade_id"]
+            ],
+        )
+        (trade,) = trades
+        assert trade["exit_reason"] in {
+            "take_profit",
+            "stop_loss",
+            "trailing_stop",
+            "opposite_signal",
+            "trend_break",
+            "max_hold",
+        }
+        assert trade["entry_price"] > 0
+        assert trade["exit_price"] > 0
+        assert trade["fees"] > 0
+        metrics = wait_for(
+            "statistics have it",
+            lambda: (
+                found
+                if (found := user.ok("GET", "/account/performance?period=all")["metrics"])["total_trades"] >= 1
+                else None
+            ),
+        )
+        assert metrics["net_pnl"] == pytest.approx(metrics["total_pnl"] - metrics["total_fees"], abs=0.011)
+        assert user.ok("GET", "/trading/status")["status"] in {"running", "paused"}
+        balance = user.ok("GET", "/account/balance")
+        assert balance["equity"] == pytest.approx(balance["cash"] + _value(user), abs=200)
+        assert user.ok("POST", "/trading/stop", {"close_positions": True})["status"] == "stopped"
+        wait_for("no position is left", lambda: not user.ok("GET", "/account/positions")["positions"])
+
+
+def _value(user: ApiClient) -> float:
+    positions = user.ok("GET", "/account/positions")["positions"]
+    return float(sum(p["quantity"] * p["current_price"] for p in positions))
