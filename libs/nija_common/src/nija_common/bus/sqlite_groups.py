@@ -65,6 +65,7 @@ class _Group:
         self._lanes = lanes
         self._members: list[SqliteMember] = []
         self._stale = False
+        self._closed = False
         self._dealing: asyncio.Task[None] | None = None
 
     def add(self, member: SqliteMember) -> None:
@@ -77,6 +78,7 @@ class _Group:
             self._deal_anew()
 
     async def close(self) -> None:
+        self._closed = True
         if self._dealing is not None:
             self._dealing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -84,6 +86,8 @@ class _Group:
 
     def _deal_anew(self) -> None:
         self._stale = True
+        if self._closed:
+            return
         if self._dealing is None or self._dealing.done():
             self._dealing = asyncio.create_task(self._deal(), name=f"deal-{self.name}")
 
