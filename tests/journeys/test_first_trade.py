@@ -47,20 +47,19 @@ def test_apex_trades_real_candles_on_paper_and_tells_it(platform: Embedded | Dis
         assert trade["entry_price"] > 0
         assert trade["exit_price"] > 0
         assert trade["fees"] > 0
-        metrics = wait_for(
-            "statistics have it",
-            lambda: (
-                found
-                if (found := user.ok("GET", "/account/performance?period=all")["metrics"])["total_trades"] >= 1
-                else None
-            ),
-        )
+        metrics = wait_for("statistics have it", lambda: _metrics(user, at_least=1))
         assert metrics["net_pnl"] == pytest.approx(metrics["total_pnl"] - metrics["total_fees"], abs=0.011)
         assert user.ok("GET", "/trading/status")["status"] in {"running", "paused"}
         balance = user.ok("GET", "/account/balance")
         assert balance["equity"] == pytest.approx(balance["cash"] + _value(user), abs=200)
         assert user.ok("POST", "/trading/stop", {"close_positions": True})["status"] == "stopped"
         wait_for("no position is left", lambda: not user.ok("GET", "/account/positions")["positions"])
+
+
+def _metrics(user: ApiClient, at_least: int) -> dict[str, float]:
+    """The statistics once they count that many trades, until then nothing."""
+    found: dict[str, float] = user.ok("GET", "/account/performance?period=all")["metrics"]
+    return found if found["total_trades"] >= at_least else {}
 
 
 def _value(user: ApiClient) -> float:
