@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nija_common.telemetry.logging import configure_logging
 from nija_common.testing.fixtures_infra import (
     kafka_bootstrap,
     mongo_url,
@@ -14,7 +15,6 @@ from nija_common.testing.fixtures_infra import (
     private_mongo,
     pytest_terminal_summary,
 )
-from nija_common.telemetry.logging import configure_logging
 from nija_common.values.clock import ManualClock
 
 __all__ = [
