@@ -1,0 +1,1 @@
+"""How the gateway reaches services, and where rate windows are counted."""

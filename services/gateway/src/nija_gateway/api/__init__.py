@@ -1,0 +1,1 @@
+"""The edge: raw ASGI, no framework on the relay path."""

@@ -1,0 +1,123 @@
+"""Which headers go inward and which come back out."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from opentelemetry import propagate
+
+from nija_common.http.identity import CLIENT_ADDRESS_HEADER
+from nija_common.http.request_context import REQUEST_ID_HEADER
+from nija_gateway.domain.windows import Taken
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+_HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+_INWARD_DROPPED = _HOP_BY_HOP | {b"expect", b"forwarded", b"x-real-ip", b"traceparent", REQUEST_ID_HEADER}
+_INWARD_PREFIXES = (b"x-nija-", b"x-forwarded-")
+_NOT_BY_CONNECTION = frozenset((b"host", b"content-length", b"content-type", b"authorization", b"close", b"keep-alive"))
+"""What `Connection` may not take out of a request: services frame and authorise by these."""
+_OUTWARD_DROPPED = _HOP_BY_HOP | {b"date", b"server", REQUEST_ID_HEADER}
+_OUTWARD_PREFIXES = (b"x-nija-", b"x-ratelimit-")
+_CLIENT_ADDRESS = CLIENT_ADDRESS_HEADER.encode()
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(slots=True)
+class Inbound:
+    """What the edge needs of a request's headers, read in one pass."""
+
+    authorization: str | None = None
+    content_length: int | None = None
+    chunked: bool = False
+    expects_continue: bool = False
+    traceparent: str | None = None
+
+
+def read(headers: Iterable[tuple[bytes, bytes]]) -> tuple[Inbound, list[str]]:
+    """The request's own headers, and the values of `X-Forwarded-For` in order."""
+    found, forwarded = Inbound(), []
+    for name, value in headers:
+        if name == b"authorization":
+            # Two of them could mean one user here and another in a service: neither is believed.
+            found.authorization = value.decode("latin-1") if found.authorization is None else ""
+        elif name == b"content-length":
+            found.content_length = int(value) if value.isdigit() else None
+        elif name == b"transfer-encoding":
+            found.chunked = True
+        elif name == b"expect":
+            found.expects_continue = True
+        elif name == b"traceparent":
+            found.traceparent = value.decode("latin-1")
+        elif name == b"x-forwarded-for":
+            forwarded.append(value.decode("latin-1"))
+    return found, forwarded
+
+
+def inward(headers: Iterable[tuple[bytes, bytes]], *, request_id: str, address: str, traceparent: str) -> RawHeaders:
+    """What a service gets: no hop-by-hop header, nothing only the gateway may say, and what the gateway says."""
+    named = _named_by_connection(headers) - _NOT_BY_CONNECTION
+    kept = [
+        (name, value)
+        for name, value in headers
+        if name not in _INWARD_DROPPED and name not in named and not name.startswith(_INWARD_PREFIXES)
+    ]
+    kept.append((REQUEST_ID_HEADER, request_id.encode()))
+    kept.append((_CLIENT_ADDRESS, address.encode()))
+    kept.append((b"traceparent", traceparent.encode()))
+    return kept
+
+
+def outward(headers: Iterable[tuple[bytes, bytes]], own: RawHeaders) -> RawHeaders:
+    """What the client gets: the service's headers without hop-by-hop and internal ones, then the gateway's own."""
+    headers = [(name.lower(), value) for name, value in headers]
+    named = _named_by_connection(headers) - _NOT_BY_CONNECTION
+    kept = [
+        (name, value)
+        for name, value in headers
+        if name not in _OUTWARD_DROPPED and name not in named and not name.startswith(_OUTWARD_PREFIXES)
+    ]
+    return kept + own
+
+
+def _named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:
+    return {
+        part.strip().lower() for name, value in headers if name == b"connection" for part in value.split(b",") if part
+    }
+
+
+def rate_headers(rate: Taken | None, now_ms: int) -> RawHeaders:
+    """The three headers of an authenticated call."""
+    if rate is None:
+        return []
+    return [
+        (b"x-ratelimit-limit", b"%d" % rate.limit),
+        (b"x-ratelimit-remaining", b"%d" % rate.remaining),
+        (b"x-ratelimit-reset", b"%d" % rate.reset_at_s(now_ms)),
+    ]
+
+
+def trace_of(sent: str | None) -> str:
+    """The trace that goes inward: the current span's, else the client's, else a new one (not sampled)."""
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    if "traceparent" in carrier:
+        return carrier["traceparent"]
+    if sent is not None and _TRACEPARENT.fullmatch(sent):
+        return sent
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"

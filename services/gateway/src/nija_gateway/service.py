@@ -1,0 +1,16 @@
+"""The gateway: everything enters here. Admission, limits, and a streaming relay to the services."""
+
+from __future__ import annotations
+
+from nija_common.runtime.manifest import Role, Service
+from nija_gateway import consumers, loops, store, wiring
+from nija_gateway.api.edge import Edge
+from nija_gateway.settings import GatewaySettings
+
+SERVICE = Service(
+    name="gateway",
+    settings=GatewaySettings,
+    build=wiring.build,
+    roles={"api": Role(asgi=Edge, subscriptions=consumers.FOLLOWED, loops=loops.LOOPS)},
+    collections=store.COLLECTIONS,
+)
