@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
+from nija_common.bus.kafka import KafkaBus
 from nija_common.bus.port import Bus, Edge, Message, Record, TopicPartition
 from nija_common.bus.sqlite import SqliteBus
 from nija_common.events.topics import Topic
+from nija_common.storage.mongo import MongoServer
 from nija_common.storage.port import Outbox, Storage
 from nija_common.storage.sqlite import SqliteDatabase
 from nija_common.values.clock import ManualClock
@@ -144,6 +147,84 @@ async def all_records(bus: Bus, topic: Topic) -> list[Record]:
     return found
 
 
+class MongoStorageBackend(StorageBackend):
+    """MongoDB's wire. A crash takes the client: what it had begun is the server's to end."""
+
+    def __init__(self, url: str, namespace: str) -> None:
+        self.lease_ttl_ms = 300
+        self.window_ms = 1_000
+        self._url = url
+        self._namespace = namespace
+        self._stack = AsyncExitStack()
+
+    async def open(self) -> None:
+        server = MongoServer.open(self._url, namespace=self._namespace)
+        self.server = await self._stack.enter_async_context(server)
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+
+    def storage(self, service: str = "orders") -> Storage:
+        return self.server.storage(service)
+
+    def outbox(self, service: str = "orders") -> Outbox | None:
+        return self.server.outbox(service)
+
+    async def ensure(self, topics: Sequence[Topic]) -> None:
+        """Commits write to the outbox here; it knows no topics."""
+
+    async def sent(self, topic: Topic, service: str = "orders") -> list[Message]:
+        return [r.message for r in await self.server.outbox(service).pending(10_000) if r.message.topic == topic.name]
+
+    async def restart(self) -> None:
+        await self.close()
+        await self.open()
+
+    async def pass_ms(self, ms: int) -> None:
+        until = await self.storage().now_ms() + ms
+        async with asyncio.timeout(30):
+            while await self.storage().now_ms() < until:
+                await asyncio.sleep(0.01)
+
+
+class KafkaBusBackend(BusBackend):
+    """Apache Kafka. Every client is a bus of its own."""
+
+    def __init__(self, bootstrap: str, namespace: str) -> None:
+        self.deadline_s = 20.0
+        self._bootstrap = bootstrap
+        self._namespace = namespace
+        self._stack = AsyncExitStack()
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+
+    async def client(self) -> Bus:
+        bus = KafkaBus.open(self._bootstrap, namespace=self._namespace, session_timeout_s=2.0)
+        return await self._stack.enter_async_context(bus)
+
+    async def restart(self) -> None:
+        await self.close()
+
+    async def compact(self, topic: Topic) -> bool:
+        return False
+
+
+@asynccontextmanager
+async def _mongo_storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StorageBackend]:
+    backend = MongoStorageBackend(request.getfixturevalue("mongo_url"), request.getfixturevalue("namespace"))
+    await backend.open()
+    yield backend
+    await backend.close()
+
+
+@asynccontextmanager
+async def _kafka_bus(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BusBackend]:
+    backend = KafkaBusBackend(request.getfixturevalue("kafka_bootstrap"), request.getfixturevalue("namespace"))
+    yield backend
+    await backend.close()
+
+
 @asynccontextmanager
 async def _sqlite_storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StorageBackend]:
     backend = SqliteStorageBackend(tmp_path / "store.sqlite3", outbox=request.param == "sqlite-outbox")
@@ -163,17 +244,26 @@ async def _sqlite_bus(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIt
 StorageFactory = Callable[[pytest.FixtureRequest, Path], AbstractAsyncContextManager[StorageBackend]]
 BusFactory = Callable[[pytest.FixtureRequest, Path], AbstractAsyncContextManager[BusBackend]]
 
-STORAGES: dict[str, StorageFactory] = {"sqlite": _sqlite_storage, "sqlite-outbox": _sqlite_storage}
-BUSES: dict[str, BusFactory] = {"sqlite": _sqlite_bus}
+STORAGES: dict[str, StorageFactory] = {
+    "sqlite": _sqlite_storage,
+    "sqlite-outbox": _sqlite_storage,
+    "mongo": _mongo_storage,
+}
+BUSES: dict[str, BusFactory] = {"sqlite": _sqlite_bus, "kafka": _kafka_bus}
+MARKS = {"mongo": pytest.mark.mongo, "kafka": pytest.mark.kafka}
 
 
-@pytest.fixture(params=list(STORAGES))
+def _params(names: Iterable[str]) -> list[ParameterSet]:
+    return [pytest.param(name, marks=MARKS.get(name, ())) for name in names]
+
+
+@pytest.fixture(params=_params(STORAGES))
 async def storage_backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StorageBackend]:
     async with STORAGES[request.param](request, tmp_path) as backend:
         yield backend
 
 
-@pytest.fixture(params=list(BUSES))
+@pytest.fixture(params=_params(BUSES))
 async def bus_backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BusBackend]:
     async with BUSES[request.param](request, tmp_path) as backend:
         yield backend

@@ -19,7 +19,6 @@ from aiokafka.errors import InvalidProducerEpoch, KafkaError, MessageSizeTooLarg
 from nija_common.bus import kafka_topics
 from nija_common.bus.kafka_member import KafkaMember, KafkaReader, Names, running
 from nija_common.bus.port import (
-    Bus,
     BusUnavailable,
     Edge,
     Listener,
@@ -56,9 +55,9 @@ GROUP_REQUEST_TIMEOUT_MS = 40_000
 
 
 class KafkaBus:
-    """Adapter of the port `Bus`. Use `kafka_bus(...)`, which closes it."""
+    """Adapter of the port `Bus`. Open it with `KafkaBus.open(...)`."""
 
-    def __init__(self, bootstrap: str, namespace: str = "", *, session_timeout_s: float = 6.0) -> None:
+    def __init__(self, bootstrap: str, namespace: str, *, session_timeout_s: float) -> None:
         self._bootstrap = bootstrap
         self._names = Names(namespace)
         self._session_timeout_ms = int(session_timeout_s * 1000)
@@ -66,6 +65,22 @@ class KafkaBus:
         self._producer: AIOKafkaProducer | None = None
         self._ends_client: AIOKafkaConsumer | None = None
         self._ends_stack = contextlib.AsyncExitStack()
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(
+        cls, bootstrap: str, *, namespace: str = "", session_timeout_s: float = 6.0
+    ) -> AsyncIterator[KafkaBus]:
+        """A bus on these brokers; topics, groups and publishers carry the namespace as a prefix.
+
+        Nothing is connected yet. `session_timeout_s`: after this time without a heartbeat a member's partitions
+        pass to others.
+        """
+        bus = cls(bootstrap, namespace, session_timeout_s=session_timeout_s)
+        try:
+            yield bus
+        finally:
+            await bus.close()
 
     async def send(self, messages: Sequence[Message]) -> None:
         if not messages:
@@ -277,19 +292,6 @@ class KafkaStatePublisher:
         # From here on only the brokers know how it ends.
         self._open_transaction = False
         await self._producer.commit_transaction()
-
-
-@contextlib.asynccontextmanager
-async def kafka_bus(bootstrap: str, namespace: str = "", *, session_timeout_s: float = 6.0) -> AsyncIterator[Bus]:
-    """A bus on these brokers; topics, groups and publishers carry the namespace as a prefix.
-
-    `session_timeout_s`: after this time without a heartbeat a member's partitions pass to others.
-    """
-    bus = KafkaBus(bootstrap, namespace, session_timeout_s=session_timeout_s)
-    try:
-        yield bus
-    finally:
-        await bus.close()
 
 
 async def _send_all(producer: AIOKafkaProducer, names: Names, messages: Sequence[Message]) -> None:

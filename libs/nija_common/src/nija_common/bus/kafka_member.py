@@ -107,16 +107,14 @@ async def take(
 
 
 def position_of(consumer: AIOKafkaConsumer, place: KafkaPlace) -> int:
-    """The next offset to be polled. Raises KeyError while it is not known.
+    """The next offset to be polled; 0 while there is none.
 
     The public call waits for a position instead of telling that there is none.
     """
     subscription = consumer._subscription.subscription
     assignment = None if subscription is None else subscription.assignment
     state = None if assignment is None or place not in assignment.tps else assignment.state_value(place)
-    if state is None or not state.has_valid_position:
-        raise KeyError(f"{place.topic}/{place.partition} is not assigned")
-    return int(state.position)
+    return int(state.position) if state is not None and state.has_valid_position else 0
 
 
 class KafkaReader:
@@ -193,7 +191,8 @@ class KafkaMember(ConsumerRebalanceListener):  # type: ignore[misc]
             self._consumer.resume(self._names.outer(place))
 
     def position(self, place: TopicPartition) -> int:
-        return position_of(self._consumer, self._names.outer(place))
+        """0 for a partition that has just been assigned and not been sought yet: nothing has been read of it."""
+        return position_of(self._consumer, self._names.outer(place)) if self._settled.is_set() else 0
 
     async def on_partitions_revoked(self, revoked: Iterable[KafkaPlace]) -> None:
         """aiokafka: about to rejoin. All partitions are given up, whatever comes back."""

@@ -116,7 +116,10 @@ class Member(Protocol):
     def resume(self, place: TopicPartition) -> None: ...
 
     def position(self, place: TopicPartition) -> int:
-        """The offset that the next poll would read; also moved by control and compacted records."""
+        """The offset that the next poll would read; also moved by control and compacted records.
+
+        0 while it is not known (an assignment is being settled).
+        """
         ...
 
 
