@@ -65,7 +65,7 @@ class SqliteBus:
 
     @asynccontextmanager
     async def _open_reader(self, starts: Mapping[TopicPartition, Start]) -> AsyncIterator[Reader]:
-        reader = SqliteReader(Feed(self._engine, self._lanes, self._database.tail, _nothing_to_check))
+        reader = SqliteReader(Feed(self._engine, self._lanes, self._database.tail))
         lanes = {where: self._lane(where) for where in starts}
         offsets = await self._read(
             lambda connection: {where: _offset_of(connection, lanes[where], start) for where, start in starts.items()}
@@ -180,10 +180,6 @@ class SqliteStatePublisher:
             appending(unit)
 
         await self._bus._write(run)
-
-
-def _nothing_to_check() -> None:
-    """A free reader has no group that could put it out."""
 
 
 def _offset_of(connection: sqlite3.Connection, lane: int, start: Start) -> int:

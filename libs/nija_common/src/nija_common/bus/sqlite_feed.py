@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from nija_common.bus import sqlite_log
 from nija_common.bus.port import BusUnavailable, NotOwner, Record, TopicPartition
@@ -13,14 +13,11 @@ from nija_common.storage.sqlite_engine import Engine
 
 
 class Feed(Wakeful):
-    """Positions in some lanes, and polling from them. One poll at a time.
+    """Positions in some lanes, and polling from them. One poll at a time."""
 
-    `check` is called before each look and raises what makes polling pointless.
-    """
-
-    def __init__(self, engine: Engine, lanes: Lanes, tail: Tail, check: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, lanes: Lanes, tail: Tail) -> None:
         super().__init__()
-        self._check = check
+        self._failure: Exception | None = None
         self._suspended = False
         self._engine = engine
         self._lanes = lanes
@@ -46,29 +43,42 @@ class Feed(Wakeful):
         self._positions.clear()
         self._paused.clear()
 
+    def fail(self, reason: Exception) -> None:
+        """From now on every poll raises this."""
+        self._failure = reason
+        self.bell.set()
+
     def seek(self, where: TopicPartition, offset: int) -> None:
-        lane = self._own(where)
+        """Raises NotOwner for a partition that is not read here."""
+        lane = self._lanes.of(*where)
+        if lane not in self._positions:
+            raise NotOwner(f"{where.topic}/{where.partition} is not read here")
         self._positions[lane] = offset
         self.ready.add(lane)
         self.bell.set()
 
     def pause(self, where: TopicPartition) -> None:
-        self._paused.add(self._own(where))
+        """Nothing happens if the partition is not read here (any more); so with `resume`."""
+        lane = self._lanes.of(*where)
+        if lane in self._positions:
+            self._paused.add(lane)
 
     def resume(self, where: TopicPartition) -> None:
-        self._paused.discard(self._own(where))
+        self._paused.discard(self._lanes.of(*where))
         self.bell.set()
 
     def position(self, where: TopicPartition) -> int:
-        return self._positions[self._own(where)]
+        """Raises KeyError for a partition that is not read here."""
+        return self._positions[self._lanes.of(*where)]
 
     async def poll(self, max_records: int, timeout: float) -> list[Record]:
-        """The next records, or none after `timeout` seconds. Raises BusUnavailable."""
+        """The next records, or none after `timeout` seconds. Raises BusUnavailable, and what `fail` was given."""
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout
         while True:
             self.bell.clear()
-            self._check()
+            if self._failure is not None:
+                raise self._failure
             found = await self._fetch(max_records)
             if found:
                 return found
@@ -82,12 +92,6 @@ class Feed(Wakeful):
                 await self.bell.wait()
             finally:
                 timer.cancel()
-
-    def _own(self, where: TopicPartition) -> int:
-        lane = self._lanes.of(*where)
-        if lane not in self._positions:
-            raise NotOwner(f"{where.topic}/{where.partition} is not read here")
-        return lane
 
     def _waiting_lanes(self) -> list[int]:
         return [] if self._suspended else [lane for lane in self.ready if lane not in self._paused]

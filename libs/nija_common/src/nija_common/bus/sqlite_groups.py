@@ -32,10 +32,11 @@ RETRY_S = 0.25
 class Groups:
     """All groups of one file in this process."""
 
-    def __init__(self, engine: Engine, lanes: Lanes, tail: Tail) -> None:
+    def __init__(self, engine: Engine, lanes: Lanes, tail: Tail, answer_s: float = ANSWER_S) -> None:
         self._engine = engine
         self._lanes = lanes
         self._tail = tail
+        self._answer_s = answer_s
         self._groups: dict[str, _Group] = {}
 
     async def join(self, name: str, topics: Sequence[str], listener: Listener) -> SqliteMember:
@@ -48,7 +49,8 @@ class Groups:
         except NijaError as error:
             raise BusUnavailable(error.message) from error
         group = self._groups.setdefault(name, _Group(name, self._engine, self._lanes))
-        member = SqliteMember(group, topics, listener, self._engine, self._lanes, self._tail)
+        feed = Feed(self._engine, self._lanes, self._tail)
+        member = SqliteMember(group, topics, listener, feed, self._engine, self._lanes, self._answer_s)
         group.add(member)
         return member
 
@@ -131,17 +133,24 @@ class SqliteMember:
     """Port `Member`."""
 
     def __init__(
-        self, group: _Group, topics: Sequence[str], listener: Listener, engine: Engine, lanes: Lanes, tail: Tail
+        self,
+        group: _Group,
+        topics: Sequence[str],
+        listener: Listener,
+        feed: Feed,
+        engine: Engine,
+        lanes: Lanes,
+        answer_s: float,
     ) -> None:
         self.topics = frozenset(topics)
         self._group = group
         self._listener = listener
         self._engine = engine
         self._lanes = lanes
-        self._feed = Feed(engine, lanes, tail, self._check)
+        self._feed = feed
+        self._answer_s = answer_s
         self._places: frozenset[TopicPartition] = frozenset()
         self._generation = 0
-        self._failure: Exception | None = None
         self._left = asyncio.Event()
 
     async def poll(self, max_records: int, timeout: float) -> list[Record]:
@@ -208,17 +217,20 @@ class SqliteMember:
         self._feed.place(positions)
 
     async def _committed(self, lanes: Mapping[int, TopicPartition]) -> dict[int, int]:
-        return await self._engine.read(lambda connection: sqlite_log.committed(connection, self._group.name, lanes))
+        try:
+            return await self._engine.read(lambda connection: sqlite_log.committed(connection, self._group.name, lanes))
+        except NijaError as error:
+            raise BusUnavailable(error.message) from error
 
     async def _tell(self, call: Coroutine[Any, Any, None]) -> None:
-        """Waits for the listener, but no longer than the member is there and `ANSWER_S`."""
+        """Waits for the listener, but no longer than the member is there and `answer_s`."""
         if self._left.is_set():
             call.close()
             return
         telling = asyncio.ensure_future(call)
         leaving = asyncio.ensure_future(self._left.wait())
         try:
-            await asyncio.wait({telling, leaving}, timeout=ANSWER_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({telling, leaving}, timeout=self._answer_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             leaving.cancel()
             telling.cancel()
@@ -226,7 +238,9 @@ class SqliteMember:
             return
         await asyncio.wait({telling})
         if telling.cancelled():
-            self._put_out(NotOwner(f"{self._group.name}: put out of the group after {ANSWER_S:.0f} s without answer"))
+            self._put_out(
+                NotOwner(f"{self._group.name}: put out of the group after {self._answer_s:g} s without answer")
+            )
         elif (error := telling.exception()) is not None:
             self._put_out(error if isinstance(error, Exception) else NotOwner(f"{self._group.name}: {error!r}"))
 
@@ -235,11 +249,6 @@ class SqliteMember:
         self._places = frozenset()
 
     def _put_out(self, reason: Exception) -> None:
-        self._failure = reason
         self._drop()
-        self._feed.bell.set()
+        self._feed.fail(reason)
         self._group.remove(self)
-
-    def _check(self) -> None:
-        if self._failure is not None:
-            raise self._failure

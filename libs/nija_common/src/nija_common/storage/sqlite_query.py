@@ -47,6 +47,8 @@ class Select:
         self.table = table_of(service, kind.collection)
         self.rest = declared.fields[len(equals) :]
         self.nullable = any(_nullable(kind, field) for field in self.rest)
+        # Values of a unique index never tie, unless null is among them; then the id need not break ties.
+        self.distinct = declared.unique and not any(_nullable(kind, field) for field in declared.fields)
         self.conditions = [f"{column_of(f)} = ?" for f in declared.fields[: len(equals)]]
         self.values: list[Value] = list(equals)
         where = condition_of(declared)
@@ -71,9 +73,10 @@ class Select:
         if after is not None:
             self._go_on_after(self._read_cursor(after, descending), descending)
         way = " DESC" if descending else ""
-        order = ", ".join(f"{name}{way}" for name in (*map(column_of, self.rest), "id"))
+        names = [*map(column_of, self.rest), *(() if self.distinct else ("id",))]
+        order = f" ORDER BY {', '.join(f'{name}{way}' for name in names)}" if names else ""
         columns = ", ".join(("body", *map(column_of, self.rest), "id"))
-        sql = f"SELECT {columns} {self._source()} ORDER BY {order} LIMIT ? OFFSET ?"
+        sql = f"SELECT {columns} {self._source()}{order} LIMIT ? OFFSET ?"
         return Query(sql, (*self.values, limit + 1, skip))
 
     def cursor(self, row: Sequence[Value], descending: bool) -> str:
