@@ -250,18 +250,25 @@ class KafkaStatePublisher:
         self._producer = producer
         self._names = names
         self._broken: str | None = None
+        self._fenced = False
         self._open_transaction = False
 
     async def publish(self, messages: Sequence[Message]) -> None:
         if not messages:
             return
+        if self._fenced:
+            raise NotOwner("another publisher of this id has been opened")
         if self._broken is not None:
             raise BusUnavailable(f"this publisher has failed before: {self._broken}")
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 await self._transaction(messages)
         except (ProducerFenced, InvalidProducerEpoch) as error:
-            self._broken, self._open_transaction = repr(error), False
+            self._fenced, self._open_transaction = True, False
+            # The client keeps the same error in a future that nobody waits for; it would be logged as forgotten.
+            waiter = self._producer._txn_manager.wait_for_transaction_end()
+            if waiter.done():
+                waiter.exception()
             raise NotOwner("another publisher of this id has been opened") from error
         except MessageSizeTooLargeError as error:
             await self.abort()

@@ -111,19 +111,21 @@ async def draw(database: AsyncDatabase[Raw], counter: str, n: int, limit: int, w
 
 
 async def _update(database: AsyncDatabase[Raw], collection: str, row_id: str, pipeline: list[Any]) -> Raw:
-    """The row after the update; made if it is missing."""
+    """The row after the update. A missing one is made first, empty, so that the update itself has no race to lose."""
+    rows = database[collection]
     while True:
         try:
-            row: Any = await database[collection].find_one_and_update(
-                {"_id": row_id}, pipeline, upsert=True, return_document=ReturnDocument.AFTER
+            row: Raw | None = await rows.find_one_and_update(
+                {"_id": row_id}, pipeline, return_document=ReturnDocument.AFTER
             )
+            if row is not None:
+                return row
+            await rows.insert_one({"_id": row_id})
         except OperationFailure as error:
-            # Two made the row at once, or somebody's transaction holds it: for the second it goes on later.
+            # Somebody else made the row, or a transaction holds it for a moment.
             if not mongo_errors.is_transient(error):
                 raise
             await asyncio.sleep(AGAIN_S)
-            continue
-        return {str(name): value for name, value in row.items()}
 
 
 def _lease(row: Raw) -> Lease:
