@@ -39,7 +39,7 @@ check: setup ## Lint, format, types, import directions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(SOURCES) $(filter-out $(ENGINE_TESTS),$(TESTS))
-	@if [ -n "$(ENGINE_TESTS)" ]; then set -x; $(BIN)/mypy --cache-dir .mypy_cache/engine $(ENGINE_TESTS); fi
+	@if [ -n "$(ENGINE_TESTS)" ]; then set -x; MYPYPATH=services/trading-engine $(BIN)/mypy --cache-dir .mypy_cache/engine $(ENGINE_TESTS); fi
 	$(BIN)/lint-imports --no-logo
 
 format: setup ## Put code into shape: imports, layout

@@ -80,9 +80,10 @@ class Made:
     @classmethod
     def close(cls, symbol: str = "BTC-USD", price: float = 100.0, time_ms: int = 0, **changes: Any) -> SymbolClose:
         """A flat candle's close; `candle`, `spread`, `stale` or parts of the row by keyword."""
-        own = {name: changes.pop(name) for name in ("candle", "spread", "stale") if name in changes}
+        own: dict[str, Any] = {name: changes.pop(name) for name in ("candle", "spread", "stale") if name in changes}
         candle = Candle(time_ms, price, price, price, price, 1.0)
-        return SymbolClose(**{"symbol": symbol, "candle": candle, "row": cls.row(**changes), **own})
+        whole: dict[str, Any] = {"symbol": symbol, "candle": candle, "row": cls.row(**changes), **own}
+        return SymbolClose(**whole)
 
     @staticmethod
     def position(symbol: str = "BTC-USD", **changes: Any) -> PositionState:

@@ -91,7 +91,7 @@ def test_a_tie_of_the_counts_is_no_trade() -> None:
 
 
 def test_a_direction_needs_three_conditions() -> None:
-    only = {"vwap": 100.0, "ema_fast": 100.0}
+    only: dict[str, Any] = {"vwap": 100.0, "ema_fast": 100.0}
     assert row(**only).direction == LONG, "histogram, ADX above 20 and v5"
     assert row(**only, adx=20.0).direction == NONE, "an ADX of 20 passes the gate and does not count"
 
@@ -201,7 +201,7 @@ def test_a_shooting_star_mirrors_the_hammer() -> None:
 
 
 def test_an_entry_needs_the_profiles_score() -> None:
-    weak = {"rsi": 10.0, "volume_before": 1.0, "vwap": 99.9}
+    weak: dict[str, Any] = {"rsi": 10.0, "volume_before": 1.0, "vwap": 99.9}
     assert row(**weak).score_long == 3
     assert row(**weak).wants_entry
     assert row(level=RiskLevel.LOW, **weak).denial is Denial.SCORE_LOW
@@ -211,7 +211,7 @@ def test_an_entry_needs_the_profiles_score() -> None:
 def test_the_hundredth_candle_is_the_first_to_decide() -> None:
     assert row(number=99, vwap=99.9).denial is Denial.WARMING_UP
     assert row(number=100, vwap=99.9).wants_entry
-    crossed = {"number": 99, "ema_fast": 101.0, "ema_medium": 102.0}
+    crossed: dict[str, Any] = {"number": 99, "ema_fast": 101.0, "ema_medium": 102.0}
     assert not row(**crossed).trend_break
     assert not row(BEAR, number=99).opposite
 

@@ -133,7 +133,8 @@ def test_the_stop_lies_one_and_a_half_ranges_below_the_fill_within_half_and_two_
     book = place(PaperBook(units(1000)), buy("500", bracket=bracket(atr)))
     guard = open_phase(book, venue(), BTC, AT, 100.0).book.holdings[BTC].stop
     assert guard is not None
-    assert (guard.price, guard.reason) == (pytest.approx(stop), Reason.STOP_LOSS)
+    assert guard.price == pytest.approx(stop)
+    assert guard.reason is Reason.STOP_LOSS
 
 
 def test_levels_stand_net_of_the_takers_fee_in_and_the_makers_out(venue: Any) -> None:
