@@ -12,6 +12,8 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 TRIAL_DAYS = 14
+DEFAULTS_HOLD_MS = 10 * 60_000
+"""How long after registration `registration_defaults` may stand in for a snapshot that has not arrived yet."""
 
 
 class Tier(StrEnum):

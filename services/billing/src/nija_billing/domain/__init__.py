@@ -1,0 +1,1 @@
+"""What is true and allowed about plans and subscriptions. No I/O, no clock."""
