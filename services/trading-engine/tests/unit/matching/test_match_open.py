@@ -208,3 +208,12 @@ def test_a_buy_limit_fills_at_the_open_only_where_that_lies_below_it(venue: Any)
     assert open_phase(book, venue(), BTC, AT, 100.0).fills == ()
     (fill,) = open_phase(book, venue(maker=0.01), BTC, AT, 99.0).fills
     assert (fill.price, fill.liquidity, fill.fee) == (99.0, Liquidity.MAKER, units("0.99"))
+
+
+def test_a_stop_above_the_open_of_its_own_entry_fills_at_the_open(venue: Any, candle: Any) -> None:
+    book = place(PaperBook(units(1000)), buy("500", bracket=bracket(atr=0.01)))
+    terms = venue(market_cost=0.01)
+    result = rest_of_candle(book, terms, BTC, candle(100.0, 100.5, 95.0, 96.0))
+    assert [f.order_id for f in result.fills] == ["buy", "stop"]
+    falling = rest_of_candle(book, terms, BTC, candle(100.0, 110.0, 95.0, 96.0))
+    assert falling.fills[1].price == 100.0 * 0.99, "not at a stop of 100.495 that the price never met"

@@ -55,10 +55,6 @@ class Features:
     def __len__(self) -> int:
         return len(self.time_ms)
 
-    def last(self, count: int) -> Features:
-        """The last `count` rows."""
-        return Features(*(getattr(self, name)[len(self) - count :] for name in self.__slots__))
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeedState:
