@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import structlog
-from nija_gateway.strict_http import StrictHttpProtocol
 
 from nija_cli.services import parts_served_as, platform_settings, read_environment
 from nija_common.errors import ErrorCode, NijaError, SettingsError
@@ -48,12 +47,11 @@ async def serve(name: str, host: str, port: int) -> None:
             if not any(role.routers or role.asgi for role in parts[0].roles.values()):
                 inner = _nothing(clock)
             app = HealthApp(inner, node.health, with_metrics=settings.metrics_port == -1)
-            http: Any = StrictHttpProtocol if name == "gateway" else "httptools"
             if settings.metrics_port >= 0:
                 metrics_sock = listen(host, settings.metrics_port)
                 log.info("metrics", address=address_of(metrics_sock))
                 await stack.enter_async_context(serving(metrics_app, metrics_sock))
-            await stack.enter_async_context(serving(app, sock, http=http))
+            await stack.enter_async_context(serving(app, sock))
             sys.stdout.write(f"ready {name} {address_of(sock)}\n")
             sys.stdout.flush()
             await until_told_to_stop(node.drain)

@@ -7,8 +7,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from nija_gateway.strict_http import StrictHttpProtocol
-
 from nija_cli import demo
 from nija_cli.services import SERVICES, all_parts, platform_settings, read_environment
 from nija_common.errors import SettingsError
@@ -62,7 +60,7 @@ async def up(options: Options) -> None:
             parts, settings=settings, clock=clock, infrastructure=infrastructure, sealer=sealer
         ) as node:
             app = HealthApp(node.app("gateway"), node.health, with_metrics=True)
-            async with serving(app, sock, http=StrictHttpProtocol):
+            async with serving(app, sock):
                 if options.demo:
                     for line in await asyncio.to_thread(demo.prepare, address, settings.data_dir):
                         _say(line)
