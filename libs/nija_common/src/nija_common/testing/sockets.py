@@ -49,14 +49,19 @@ class SocketClient:
             if message["type"] == kind:
                 return message
 
+    async def hear_or_close(self) -> dict[str, Any] | None:
+        """The next message; None once the connection is closed."""
+        try:
+            return await self.hear()
+        except ConnectionClosed:
+            return None
+
     async def closed(self) -> int:
         """The code that the server closes with; messages before it are passed over."""
-        try:
-            while True:
-                await self.hear()
-        except ConnectionClosed:
-            assert self.connection.close_code is not None
-            return self.connection.close_code
+        while await self.hear_or_close() is not None:
+            continue
+        assert self.connection.close_code is not None
+        return self.connection.close_code
 
     async def silent(self) -> bool:
         """Whether nothing waits: the answer to a ping is the next message."""

@@ -156,6 +156,11 @@ class Hub:
     def _everybody(self) -> Iterable[Connection]:
         return (connection for user in self._users.values() for connection in user.connections)
 
+    def connections_of(self, user_id: str) -> frozenset[Connection]:
+        """The signed-in connections of a user to this process."""
+        user = self._users.get(user_id)
+        return frozenset(user.connections if user else ())
+
     @property
     def open_connections(self) -> int:
         return len(self._strangers) + sum(len(user.connections) for user in self._users.values())
