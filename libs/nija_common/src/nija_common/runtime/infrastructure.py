@@ -101,11 +101,11 @@ async def _distributed(stack: AsyncExitStack, settings: PlatformSettings) -> Inf
 
 
 async def _kafka(stack: AsyncExitStack, settings: PlatformSettings) -> Bus:
-    from nija_common.bus.kafka import kafka_bus
+    from nija_common.bus.kafka import KafkaBus
 
     if settings.kafka_bootstrap is None:
         raise SettingsError("NIJA_KAFKA_BOOTSTRAP: missing; NIJA_BUS=kafka needs it")
-    return await stack.enter_async_context(kafka_bus(settings.kafka_bootstrap, settings.namespace))
+    return await stack.enter_async_context(KafkaBus.open(settings.kafka_bootstrap, namespace=settings.namespace))
 
 
 def make_folder(folder: Path) -> None:

@@ -38,6 +38,7 @@ from nija_common.runtime.platform import LocalApps, Platform
 from nija_common.runtime.settings import Block, PlatformSettings
 from nija_common.security.sealing import Sealer
 from nija_common.security.tokens import KeySet, TokenVerifier
+from nija_common.storage.outbox import Relay
 from nija_common.storage.port import Storage
 from nija_common.storage.reads import ReadsOwnWrites
 from nija_common.storage.unit_of_work import Work
@@ -285,8 +286,6 @@ def _coroutines(node: Node) -> list[tuple[str, Any]]:
             ]
         outbox = node.infrastructure.outbox_of(name) if running.part.roles else None
         if outbox is not None:
-            from nija_common.storage.outbox import Relay
-
             relay = Relay(
                 service=name,
                 outbox=outbox,

@@ -17,6 +17,7 @@ import structlog
 import uvicorn
 
 from nija_common.errors import SettingsError
+from nija_common.http.strict_protocol import StrictProtocol
 from nija_common.runtime.manifest import AsgiApp
 
 log = structlog.get_logger(__name__)
@@ -57,7 +58,7 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: AsgiApp, sock: socket.socket, *, http: Any = "httptools") -> AsyncIterator[None]:
+async def serving(app: AsgiApp, sock: socket.socket, *, http: Any = StrictProtocol) -> AsyncIterator[None]:
     """Serves the app on the socket while the context lasts; leaving it finishes running requests."""
     config = uvicorn.Config(
         app,
