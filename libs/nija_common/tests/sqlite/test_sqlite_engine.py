@@ -19,12 +19,16 @@ from nija_common.errors import Conflict, ErrorCode, NijaError, SettingsError
 from nija_common.events.topics import Topic
 from nija_common.storage.port import Commit
 from nija_common.storage.sqlite import SqliteDatabase
-from nija_common.storage.sqlite_engine import Transaction
+from nija_common.storage.sqlite_engine import CHECKPOINT_BYTES, LOOK_S, Transaction
 from nija_common.values.clock import ManualClock, SystemClock
 
 
 def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def size_of(path: Path) -> int:
+    return path.stat().st_size
 
 
 def spoil(path: Path) -> None:
@@ -144,6 +148,34 @@ async def test_what_was_handed_in_before_the_close_is_written(path: Path, clock:
         await storage.get(note, "note_01")
     async with SqliteDatabase.open(path, clock) as again:
         assert len(await again.storage("notes").get_many(note, [f"note_{n:02}" for n in range(5)])) == 5
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), "three"])
+async def test_a_document_that_could_not_be_read_back_is_never_written(
+    database: SqliteDatabase, note: Any, wrong: object
+) -> None:
+    storage = database.storage("notes")
+    spoilt = note(id="n", title="secret").model_copy(update={"number": wrong})
+    with pytest.raises(ValueError, match="notes/n could not be read back: number") as caught:
+        await storage.commit(Commit("c", saves=[spoilt]))
+    assert "secret" not in str(caught.value)
+    assert await storage.get(note, "n") is None
+
+
+@pytest.mark.slow
+async def test_the_write_ahead_log_is_emptied_into_the_file_and_used_again(
+    database: SqliteDatabase, path: Path, note: Any
+) -> None:
+    storage = database.storage("notes")
+    read = None
+    for n in range(160):
+        number = 0 if read is None else read.version
+        big = note(id="big", version=number, title=f"{n}" + "x" * 1_000_000)
+        await storage.commit(Commit(f"c{n}", saves=[big]))
+        read = await storage.get(note, "big")
+        if n % 40 == 39:
+            await asyncio.sleep(2.5 * LOOK_S)  # the keeper looks at the file by the machine's clock
+    assert size_of(path.with_name(path.name + "-wal")) < 2.2 * CHECKPOINT_BYTES
 
 
 # One platform a file, and those who write beside it.

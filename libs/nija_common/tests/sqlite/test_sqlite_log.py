@@ -47,8 +47,8 @@ async def send(bus: Bus, topic: Topic, count: int, key: str = "k") -> None:
 
 
 async def read_to(bus: Bus, topic: Topic, offset: int) -> None:
-    """A group `g` joins, commits this offset for the first partition and leaves."""
-    async with bus.join("g", [topic.name], Quiet()) as member, asyncio.timeout(10):
+    """A group joins, commits this offset for the first partition and leaves."""
+    async with bus.join(f"readers of {topic.name}", [topic.name], Quiet()) as member, asyncio.timeout(10):
         await member.poll(10_000, 5.0)
         await member.commit({TopicPartition(topic.name, 0): offset})
 
@@ -138,3 +138,20 @@ async def test_a_member_that_does_not_give_its_partitions_back_is_put_out(
     first.leave()
     second.leave()
     await groups.close()
+
+
+async def test_what_a_group_no_longer_reads_is_not_kept_for_it(
+    bus: SqliteBus, clock: ManualClock, facts: Topic, wake_ups: Topic
+) -> None:
+    async def joined(*topics: str) -> None:
+        listener = Quiet()
+        async with bus.join("g", topics, listener), asyncio.timeout(10):
+            while not listener.held:
+                await asyncio.sleep(0.005)
+
+    await joined(facts.name, wake_ups.name)
+    await send(bus, wake_ups, 3)
+    clock.advance(HOUR + 1)
+    assert await bus.prune() == 0
+    await joined(facts.name)
+    assert await bus.prune() == 3

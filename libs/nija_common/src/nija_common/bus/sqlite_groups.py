@@ -102,9 +102,7 @@ class _Group:
             if not self._members:
                 return
             try:
-                generation = await self.engine.write(
-                    lambda unit: sqlite_log.next_generation(unit.connection, self.name)
-                )
+                generation = await self._next_generation(self._topics())
             except NijaError as error:
                 log.warning("group_waits_for_the_database", group=self.name, reason=error.message)
                 await asyncio.sleep(RETRY_S)
@@ -115,9 +113,15 @@ class _Group:
             shares = self._by_range()
             await asyncio.gather(*(member.take_over(share, generation) for member, share in shares.items()))
 
+    async def _next_generation(self, topics: list[str]) -> int:
+        return await self.engine.write(lambda unit: sqlite_log.next_generation(unit.connection, self.name, topics))
+
+    def _topics(self) -> list[str]:
+        return sorted({topic for member in self._members for topic in member.topics})
+
     def _by_range(self) -> dict[SqliteMember, frozenset[TopicPartition]]:
         shares: dict[SqliteMember, set[TopicPartition]] = {member: set() for member in self._members}
-        for topic in sorted({topic for member in self._members for topic in member.topics}):
+        for topic in self._topics():
             takers = [member for member in self._members if topic in member.topics]
             partitions = self._lanes.partitions(topic)
             each, more = divmod(len(partitions), len(takers))

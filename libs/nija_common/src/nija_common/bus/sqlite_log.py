@@ -202,8 +202,15 @@ def register(connection: sqlite3.Connection, group: str, topics: Iterable[str]) 
     )
 
 
-def next_generation(connection: sqlite3.Connection, group: str) -> int:
-    """Starts a generation: members of an earlier one can commit nothing more."""
+def next_generation(connection: sqlite3.Connection, group: str, topics: Sequence[str]) -> int:
+    """Starts a generation: members of an earlier one can commit nothing more.
+
+    `topics` are all that the group reads now; others are no longer kept for it.
+    """
+    marks = ", ".join("?" * len(topics))
+    connection.execute(
+        f"DELETE FROM log_subscriptions WHERE group_name = ? AND topic NOT IN ({marks})", (group, *topics)
+    )
     rows = connection.execute(
         "UPDATE log_groups SET generation = generation + 1 WHERE name = ? RETURNING generation", (group,)
     ).fetchall()

@@ -22,7 +22,7 @@ from nija_common.bus.sqlite_log import Lanes, Tail
 from nija_common.errors import ErrorCode, NijaError, SettingsError
 from nija_common.storage import sqlite_rights, sqlite_schema
 from nija_common.storage.port import Commit, Draw, Lease, Page, Range
-from nija_common.storage.sqlite_commit import apply, prepared
+from nija_common.storage.sqlite_commit import apply, fields_of, prepared
 from nija_common.storage.sqlite_engine import Engine
 from nija_common.storage.sqlite_lock import FolderLock
 from nija_common.storage.sqlite_outbox import Bell, SqliteOutbox
@@ -276,10 +276,10 @@ def _document(kind: type[D], body: str) -> D:
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
-        fields = sorted({".".join(map(str, each["loc"])) for each in error.errors(include_input=False)})
+        fields = ", ".join(fields_of(error))
         raise NijaError(
             ErrorCode.DATABASE_ERROR,
-            f"A stored document of {kind.collection.name} does not fit this version ({', '.join(fields)}).",
+            f"A stored document of {kind.collection.name} does not fit this version ({fields}).",
         ) from None
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import orjson
+from pydantic import ValidationError
 
 from nija_common.bus import sqlite_log
 from nija_common.bus.port import Message
@@ -39,7 +40,10 @@ class Prepared:
 
 
 def prepared(commit: Commit, service: str) -> Prepared:
-    """A guard or delete of version 0 means that there must still be no such document."""
+    """A guard or delete of version 0 means that there must still be no such document.
+
+    Raises ValueError for a document that could not be read back.
+    """
 
     def row(document: Document, body: str = "") -> Row:
         return table_of(service, document.collection), document.id, document.version, body
@@ -54,7 +58,19 @@ def prepared(commit: Commit, service: str) -> Prepared:
 
 
 def _body(document: Document) -> str:
-    return document.model_copy(update={"version": document.version + 1}).model_dump_json()
+    body = document.model_copy(update={"version": document.version + 1}).model_dump_json(warnings=False)
+    try:
+        # `model_copy` validates nothing, and NaN becomes null: told here, not by whoever reads the document next.
+        type(document).model_validate_json(body)
+    except ValidationError as error:
+        name = f"{document.collection.name}/{document.id}"
+        raise ValueError(f"{name} could not be read back: {', '.join(fields_of(error))}") from None
+    return body
+
+
+def fields_of(error: ValidationError) -> list[str]:
+    """The fields that do not fit, without their values."""
+    return sorted({".".join(map(str, each["loc"])) for each in error.errors(include_input=False)})
 
 
 def apply(unit: Transaction, ready: Prepared, *, lanes: Lanes | None, incarnation: int, now_ms: int) -> None:
