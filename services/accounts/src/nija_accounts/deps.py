@@ -1,0 +1,20 @@
+"""What the parts of accounts work with; `wiring.py` builds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nija_accounts.store import UserSettings
+from nija_common.runtime.freshness import Freshness
+from nija_common.storage.unit_of_work import Work
+from nija_common.values.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """Everything here may be shared by many requests."""
+
+    clock: Clock
+    work: Work
+    freshness: Freshness
+    settings: UserSettings

@@ -1,0 +1,1 @@
+"""What is true and allowed about settings, and what positions and trades come to. No I/O, no clock."""
