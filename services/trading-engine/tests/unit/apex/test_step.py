@@ -122,6 +122,19 @@ def test_a_low_week_halves_the_fraction_before_the_clamps(made: Any) -> None:
     assert clamped.entries[0].value == units(138)
 
 
+def test_a_week_that_closed_at_minus_ten_per_cent_refuses_until_monday(made: Any) -> None:
+    monday = 4 * DAY_MS
+    low = Protections(equity=units(9_000), day=4, day_base=units(9_050), week=1, week_base=units(10_000))
+    view = made.view(cash=9000, protections=low)
+    refused = decide(view, [made.close(time_ms=monday)], made.rules(RiskLevel.HIGH))
+    assert [r.reason for r in refused.refusals] == [Denial.WEEK_LOSS]
+    later = made.view(cash=9500, protections=refused.protections)
+    sunday = decide(later, [made.close(time_ms=monday + 6 * DAY_MS)], made.rules(RiskLevel.HIGH))
+    assert [r.reason for r in sunday.refusals] == [Denial.WEEK_LOSS]
+    after = made.view(cash=9500, protections=sunday.protections)
+    assert len(decide(after, [made.close(time_ms=monday + 7 * DAY_MS)], made.rules(RiskLevel.HIGH)).entries) == 1
+
+
 def test_only_changed_positions_come_back(made: Any) -> None:
     steady = replace(made.position(), best_close=100.0)
     decision = decide(made.view(steady), [made.close(), made.close(ETH)], made.rules())
