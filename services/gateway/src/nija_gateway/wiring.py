@@ -67,7 +67,11 @@ def _upstreams(settings: GatewaySettings, platform: Platform) -> Mapping[str, Up
     found: dict[str, Upstream] = {}
     for service in {route.service for route in ROUTES}:
         address = getattr(settings.upstreams, service.replace("-", "_"))
-        found[service] = AsgiUpstream(service, platform.local) if address is None else HttpUpstream(service, address)
+        found[service] = (
+            AsgiUpstream(service, platform.local)
+            if address is None
+            else HttpUpstream(service, address, platform.draining)
+        )
     return found
 
 

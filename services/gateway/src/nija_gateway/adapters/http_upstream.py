@@ -20,8 +20,8 @@ _REPEATABLE = frozenset(("GET", "HEAD"))
 class HttpUpstream:
     """Implements `Upstream`."""
 
-    def __init__(self, service: str, address: str) -> None:
-        """`address`: http://host:port. Raises SettingsError for anything else."""
+    def __init__(self, service: str, address: str, draining: asyncio.Event) -> None:
+        """`address`: http://host:port, else SettingsError. `draining` closes sockets; requests finish."""
         parts = urlsplit(address)
         try:
             host, port = parts.hostname, parts.port
@@ -31,6 +31,7 @@ class HttpUpstream:
             name = f"NIJA_UPSTREAMS__{service.upper().replace('-', '_')}"
             raise SettingsError(f"{name}: must look like http://host:port")
         self._service = service
+        self._draining = draining
         self._host, self._port = host, port or 80
         self._idle: list[Connection] = []
 
@@ -94,7 +95,7 @@ class HttpUpstream:
             connection.close()
 
     async def socket(self, scope: Message, receive: Receive, send: Send) -> None:
-        await relay_socket(self._service, f"ws://{self._authority()}", scope, receive, send)
+        await relay_socket(self._service, f"ws://{self._authority()}", scope, receive, send, self._draining)
 
     def _authority(self) -> str:
         return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
