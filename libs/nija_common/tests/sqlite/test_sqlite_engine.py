@@ -101,6 +101,36 @@ async def test_a_commit_whose_turn_does_not_come_is_refused_and_never_written(
     assert set(await storage.get_many(note, ["note_01", "note_02"])) == {"note_02"}
 
 
+async def test_a_write_that_has_begun_is_waited_for_beyond_its_deadline(database: SqliteDatabase) -> None:
+    go_on = threading.Event()
+    loop = asyncio.get_running_loop()
+    loop.call_later(0.2, go_on.set)
+    assert await database.engine.write(lambda _: go_on.wait(10), deadline_s=0.05)
+
+
+async def test_a_commit_whose_caller_gave_up_while_it_waited_is_never_written(
+    database: SqliteDatabase, note: Any
+) -> None:
+    storage = database.storage("notes")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(_: Transaction) -> bool:
+        begun.set()
+        return go_on.wait(10)
+
+    holding = asyncio.create_task(database.engine.write(hold))
+    assert await asyncio.to_thread(begun.wait, 10)
+    waiting = asyncio.create_task(storage.commit(commit_of(note, 1)))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    go_on.set()
+    await holding
+    await storage.commit(commit_of(note, 2))
+    assert await storage.get(note, "note_01") is None
+
+
 async def test_a_full_disk_is_told_as_unavailable_and_the_store_goes_on_once_there_is_room(
     database: SqliteDatabase, note: Any
 ) -> None:

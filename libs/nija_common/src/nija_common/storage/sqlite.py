@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
 from pydantic import ValidationError
 
 from nija_common.bus import sqlite_log
@@ -29,6 +30,8 @@ from nija_common.storage.sqlite_outbox import Bell, SqliteOutbox
 from nija_common.storage.sqlite_query import Select
 from nija_common.values.clock import Clock
 from nija_common.values.document import Document, Scalar
+
+log = structlog.get_logger(__name__)
 
 D = TypeVar("D", bound=Document)
 
@@ -141,8 +144,11 @@ class SqliteDatabase:
         look.add_done_callback(self._looks.discard)
 
     async def _look(self) -> None:
-        await self.engine.read(self.lanes.load)
-        self.tail.advance(await self.engine.read(sqlite_log.all_ends))
+        try:
+            await self.engine.read(self.lanes.load)
+            self.tail.advance(await self.engine.read(sqlite_log.all_ends))
+        except NijaError as error:
+            log.warning("sqlite_look_failed", reason=error.message)
         self.queued.ring()
 
 

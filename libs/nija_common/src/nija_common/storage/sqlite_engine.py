@@ -93,8 +93,7 @@ def connect(path: Path) -> sqlite3.Connection:
             "checkpoint_fullfsync=1",
             "wal_autocheckpoint=0",
             f"journal_size_limit={CHECKPOINT_BYTES}",
-            "foreign_keys=0",
-            "cache_size=-16384",
+            "cache_size=-8192",
             "temp_store=MEMORY",
         ):
             connection.execute(f"PRAGMA {pragma}").fetchall()
