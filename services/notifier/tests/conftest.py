@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from nija_notifier.service import SERVICE
 
 from nija_common.testing import TestPlatform, start_platform
 from nija_common.testing.sockets import SocketServer, socket_server
 from nija_common.values.clock import ManualClock
+from nija_notifier.service import SERVICE
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from nija_notifier.domain.positions import OpenPosition
-from nija_notifier.service import SERVICE
 
 from nija_common.events.identity import SessionRevoked, UserSnapshot
 from nija_common.events.trading import (
@@ -25,6 +23,8 @@ from nija_common.testing import TestPlatform, start_platform
 from nija_common.testing.events import example_of
 from nija_common.testing.sockets import SocketServer, socket_server
 from nija_common.values.clock import ManualClock
+from nija_notifier.domain.positions import OpenPosition
+from nija_notifier.service import SERVICE
 
 T0 = 1769683320000
 

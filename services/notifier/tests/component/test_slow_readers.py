@@ -11,14 +11,14 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from nija_notifier.domain.outbox import Outbox
-from nija_notifier.service import SERVICE
 
 from nija_common.events.trading import MarketMarked, PositionOpened, TradeOpened
 from nija_common.testing import TestPlatform, start_platform
 from nija_common.testing.events import example_of
 from nija_common.testing.sockets import SocketClient, SocketServer, eventually, socket_server
 from nija_common.values.clock import ManualClock
+from nija_notifier.domain.outbox import Outbox
+from nija_notifier.service import SERVICE
 
 BUFFER_BYTES = 32_768
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import orjson
 import pytest
-from nija_notifier.domain.hub import Book, Connection, Hub
-from nija_notifier.domain.outbox import Outbox
-from nija_notifier.domain.positions import Mark, OpenPosition, open_position
 
 from nija_common.events.trading import PositionChanged, PositionClosed, PositionOpened
 from nija_common.security.tokens import Claims
 from nija_common.testing.events import example_of
+from nija_notifier.domain.hub import Book, Connection, Hub
+from nija_notifier.domain.outbox import Outbox
+from nija_notifier.domain.positions import Mark, OpenPosition, open_position
 
 LogEvent = PositionOpened | PositionChanged | PositionClosed
 
