@@ -62,6 +62,7 @@ async def serving(app: AsgiApp, sock: socket.socket, *, http: Any = StrictProtoc
     """Serves the app on the socket while the context lasts; leaving it finishes running requests."""
     config = uvicorn.Config(
         app,
+        interface="asgi3",
         http=http,
         ws="websockets-sansio",
         ws_max_size=MAX_FRAME_BYTES,
