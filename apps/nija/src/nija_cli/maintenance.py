@@ -50,6 +50,5 @@ async def make_schema(data_dir: Path | None) -> None:
 async def create_administrator(email: str, password: str, data_dir: Path | None) -> None:
     """`nija admin create`. Raises NijaError for an e-mail or password that is refused."""
     async with opened("auth", data_dir) as (running, _):
-        deps = running.deps
-        await running.work.run(create_admin, deps, CreateAdmin(email=email, password=password))
+        await create_admin(running.deps, CreateAdmin(email=email, password=password))
     print(f"{email} is an administrator")

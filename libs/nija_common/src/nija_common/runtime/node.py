@@ -127,9 +127,10 @@ async def run_node(
     infrastructure: Infrastructure,
     sealer: Sealer,
     keys: KeySet | None = None,
+    apps: LocalApps | None = None,
 ) -> AsyncIterator[Node]:
     """Opens and runs the parts; inside the context everything is joined and has read what was there at the start."""
-    apps = LocalApps()
+    apps = apps or LocalApps()
     tokens = TokenVerifier(keys or KeySet(_keys_from(settings, apps), clock), clock)
     node = Node(
         settings=settings,

@@ -21,6 +21,7 @@ from nija_common.runtime import loops
 from nija_common.runtime.infrastructure import open_infrastructure, sealer_of
 from nija_common.runtime.manifest import Service
 from nija_common.runtime.node import Node, Part, migrate, run_node
+from nija_common.runtime.platform import LocalApps
 from nija_common.runtime.settings import PlatformSettings, environment, load
 from nija_common.security.tokens import Claims, KeySet, jwk_of, sign
 from nija_common.storage.unit_of_work import Work
@@ -195,7 +196,7 @@ async def start_platform(
         for service in services
     ]
     key = Ed25519PrivateKey.generate()
-    apps: dict[str, Any] = {}
+    apps = LocalApps()
     async with open_infrastructure(settings, clock) as infrastructure:
         await migrate(infrastructure, services)
         async with run_node(
@@ -205,8 +206,8 @@ async def start_platform(
             infrastructure=infrastructure,
             sealer=sealer_of(settings, may_make=True),
             keys=KeySet(_fetch(key, apps), clock),
+            apps=apps,
         ) as node:
-            apps.update(node.local.apps)
             platform = TestPlatform(node, key)
             try:
                 yield platform
@@ -214,11 +215,11 @@ async def start_platform(
                 await platform.close()
 
 
-def _fetch(key: Ed25519PrivateKey, apps: Mapping[str, Any]) -> Any:
+def _fetch(key: Ed25519PrivateKey, apps: LocalApps) -> Any:
     async def fetch() -> Mapping[str, Any]:
         keys: list[Any] = [jwk_of(key.public_key(), TEST_KEY_ID)]
-        if "auth" in apps:
-            _, body = await local.get(apps["auth"], "/.well-known/jwks.json")
+        if "auth" in apps.apps:
+            _, body = await local.get(apps.apps["auth"], "/.well-known/jwks.json")
             keys += orjson.loads(body)["keys"]
         return {"keys": keys}
 

@@ -1,0 +1,1 @@
+"""How auth talks to argon2."""

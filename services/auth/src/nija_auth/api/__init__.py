@@ -1,0 +1,24 @@
+"""How HTTP reaches auth."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from nija_auth.deps import Deps
+from nija_auth.handlers.auditing import Origin
+from nija_common.http.identity import ClientDep
+
+
+def _deps(request: Request) -> Deps:
+    deps: Deps = request.app.state.deps
+    return deps
+
+
+def _origin(client: ClientDep) -> Origin:
+    return Origin(client.address, client.user_agent)
+
+
+DepsDep = Annotated[Deps, Depends(_deps)]
+OriginDep = Annotated[Origin, Depends(_origin)]

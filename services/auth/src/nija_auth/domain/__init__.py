@@ -1,0 +1,1 @@
+"""What is true and allowed about people, sessions and passwords. Pure."""

@@ -1,0 +1,1 @@
+"""What happens in auth, step by step."""

@@ -1,0 +1,63 @@
+"""The first administrator comes from here, never from registration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nija_auth.deps import Deps
+from nija_auth.domain import emails, passwords
+from nija_auth.domain.documents import User
+from nija_auth.handlers.auditing import Origin, audit
+from nija_auth.handlers.snapshots import end_all_sessions, snapshot
+from nija_common.storage.unit_of_work import UnitOfWork
+from nija_common.values.ids import new_id
+
+FULL_NAME = "Administrator"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateAdmin:
+    """Who, and the password the account will have, also where it exists already."""
+
+    email: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Admit:
+    email: str
+    password_hash: str
+
+
+async def create_admin(deps: Deps, command: CreateAdmin) -> User:
+    """Makes an administrator, or makes an account one: its password is replaced and its sessions end.
+
+    Raises INVALID_EMAIL, WEAK_PASSWORD.
+    """
+    email = emails.checked(command.email)
+    passwords.check_length(command.password)
+    await deps.passwords.check_strength(command.password, email, FULL_NAME)
+    admit = _Admit(email, await deps.passwords.hash(command.password))
+    return await deps.work.run(_admit, deps, admit)
+
+
+async def _admit(deps: Deps, command: _Admit, uow: UnitOfWork) -> User:
+    now_ms = deps.clock.now_ms()
+    user = await deps.people.user_of(emails.key_of(command.email))
+    if user is None:
+        user = User(
+            id=new_id("usr"),
+            email=command.email,
+            email_key=emails.key_of(command.email),
+            full_name=FULL_NAME,
+            password_hash=command.password_hash,
+            role="admin",
+            registered_at_ms=now_ms,
+        )
+        uow.save(user)
+        uow.emit(snapshot(user))
+    else:
+        changed = user.model_copy(update={"role": "admin", "password_hash": command.password_hash})
+        user = await end_all_sessions(deps, changed, "role_changed", uow)
+    uow.emit(audit("admin_created", user.id, Origin(), now_ms))
+    return user

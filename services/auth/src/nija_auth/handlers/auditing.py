@@ -1,0 +1,36 @@
+"""The audit events of auth, in one shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nija_common.events.deliveries import AuditRecorded
+from nija_common.values.ids import new_id
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from."""
+
+    address: str | None = None
+    user_agent: str | None = None
+
+
+def audit(
+    event_type: str,
+    user_id: str,
+    origin: Origin,
+    at_ms: int,
+    **metadata: str | int | float | bool | None,
+) -> AuditRecorded:
+    """What the user did; the actor is the user."""
+    return AuditRecorded(
+        user_id=user_id,
+        log_id=new_id("log"),
+        event_type=event_type,
+        actor=user_id,
+        ip_address=origin.address,
+        user_agent=None if origin.user_agent is None else origin.user_agent[:300],
+        metadata=metadata,
+        at_ms=at_ms,
+    )

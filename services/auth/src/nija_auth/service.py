@@ -1,0 +1,21 @@
+"""Auth on one screen: who there is, how they sign in, which keys sign."""
+
+from __future__ import annotations
+
+from nija_auth import consumers, loops, store, wiring
+from nija_auth.api import auth
+from nija_auth.settings import AuthSettings
+from nija_common.events.topics import AUDIT, MAIL, SESSIONS, USERS
+from nija_common.runtime.manifest import Role, Service
+
+SERVICE = Service(
+    name="auth",
+    settings=AuthSettings,
+    build=wiring.build,
+    roles={
+        "api": Role(routers=(auth.router,)),
+        "consumer": Role(subscriptions=consumers.SUBSCRIPTIONS, loops=loops.LOOPS),
+    },
+    collections=store.COLLECTIONS,
+    produces=(USERS, SESSIONS, MAIL, AUDIT),
+)
