@@ -265,10 +265,7 @@ class KafkaStatePublisher:
                 await self._transaction(messages)
         except (ProducerFenced, InvalidProducerEpoch) as error:
             self._fenced, self._open_transaction = True, False
-            # The client keeps the same error in a future that nobody waits for; it would be logged as forgotten.
-            waiter = self._producer._txn_manager.wait_for_transaction_end()
-            if waiter.done():
-                waiter.exception()
+            _take_note(self._producer)
             raise NotOwner("another publisher of this id has been opened") from error
         except MessageSizeTooLargeError as error:
             await self.abort()
@@ -348,3 +345,15 @@ async def _abandon(producer: AIOKafkaProducer) -> None:
         async with asyncio.timeout(1.0):
             await producer._sender.close()
     producer._message_accumulator.fail_all(ProducerClosed())
+    _take_note(producer)
+
+
+def _take_note(producer: AIOKafkaProducer) -> None:
+    """Looks at the errors that a failed client leaves in futures of its own; Python would log them as forgotten."""
+    queued = producer._message_accumulator._batches.values()
+    waiters = [batch._drain_waiter for batches in queued for batch in batches]
+    if producer._txn_manager is not None:
+        waiters.append(producer._txn_manager.wait_for_transaction_end())
+    for waiter in waiters:
+        if waiter is not None and waiter.done() and not waiter.cancelled():
+            waiter.exception()
