@@ -2,9 +2,41 @@
 
 from __future__ import annotations
 
-from nija_accounts.handlers import allowances
+from nija_accounts.handlers import allowances, following
 from nija_common.events.subscriptions import SubscriptionSnapshot
-from nija_common.events.topics import SUBSCRIPTIONS
-from nija_common.runtime.manifest import shared
+from nija_common.events.topics import HOUR_MS, MARKET_MARKS, SUBSCRIPTIONS, TRADING
+from nija_common.events.trading import (
+    BalanceRead,
+    BotStatusChanged,
+    MarketMarked,
+    PositionChanged,
+    PositionClosed,
+    PositionOpened,
+    TradeAccepted,
+    TradeCancelled,
+    TradeClosed,
+    TradeOpened,
+    TradeReduced,
+)
+from nija_common.runtime.manifest import broadcast, shared
 
-SHARED = (shared(SUBSCRIPTIONS, {SubscriptionSnapshot: allowances.remember}),)
+SHARED = (
+    shared(SUBSCRIPTIONS, {SubscriptionSnapshot: allowances.remember}),
+    shared(
+        TRADING,
+        {
+            BotStatusChanged: following.bot_ran,
+            BalanceRead: following.balance_read,
+            PositionOpened: following.position_moved,
+            PositionChanged: following.position_moved,
+            PositionClosed: following.position_closed,
+            TradeAccepted: following.trade_accepted,
+            TradeOpened: following.trade_opened,
+            TradeReduced: following.trade_reduced,
+            TradeClosed: following.trade_closed,
+            TradeCancelled: following.trade_cancelled,
+        },
+    ),
+)
+
+BROADCASTS = (broadcast(MARKET_MARKS, {MarketMarked: following.market_marked}, back_ms=HOUR_MS),)

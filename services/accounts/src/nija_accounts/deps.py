@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nija_accounts.store import UserSettings
+from nija_accounts.domain.positions import Marks
+from nija_accounts.store import Ledgers, Trades, UserSettings
 from nija_common.runtime.freshness import Freshness
 from nija_common.storage.unit_of_work import Work
 from nija_common.values.clock import Clock
@@ -12,9 +13,12 @@ from nija_common.values.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class Deps:
-    """Everything here may be shared by many requests."""
+    """`marks` is this process' memory; everything else may be shared."""
 
     clock: Clock
     work: Work
     freshness: Freshness
     settings: UserSettings
+    ledgers: Ledgers
+    trades: Trades
+    marks: Marks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nija_accounts import consumers, store, wiring
-from nija_accounts.api import settings
+from nija_accounts.api import account, settings
 from nija_accounts.settings import AccountsSettings
 from nija_common.events.topics import AUDIT, SETTINGS
 from nija_common.runtime.manifest import Role, Service
@@ -13,7 +13,7 @@ SERVICE = Service(
     settings=AccountsSettings,
     build=wiring.build,
     roles={
-        "api": Role(routers=(settings.router,)),
+        "api": Role(routers=(settings.router, account.router), subscriptions=consumers.BROADCASTS),
         "consumer": Role(subscriptions=consumers.SHARED),
     },
     collections=store.COLLECTIONS,

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from nija_accounts.deps import Deps
+from nija_accounts.domain.positions import Marks
 from nija_accounts.settings import AccountsSettings
-from nija_accounts.store import UserSettings
+from nija_accounts.store import Ledgers, Trades, UserSettings
 from nija_common.runtime.platform import Platform
 
 
@@ -19,4 +20,7 @@ async def build(_: AccountsSettings, platform: Platform) -> AsyncIterator[Deps]:
         work=platform.work,
         freshness=platform.freshness,
         settings=UserSettings(platform.storage),
+        ledgers=Ledgers(platform.storage),
+        trades=Trades(platform.storage),
+        marks=Marks(),
     )

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body
 
 from nija_accounts.api import DepsDep
 from nija_accounts.handlers import settings
-from nija_accounts.schemas import SettingsAnswer, UpdatedAnswer, change_of, settings_answer, updated_answer
+from nija_accounts.schemas.settings import SettingsAnswer, UpdatedAnswer, change_of, settings_answer, updated_answer
 from nija_common.http.identity import CallerDep, ClientDep
 
 router = APIRouter()

@@ -1,0 +1,1 @@
+"""Requests and answers, field for field as the API reference has them."""
