@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from nija_common.errors import SettingsError
 from nija_common.http.strict_protocol import StrictProtocol
@@ -23,6 +24,8 @@ from nija_common.runtime.manifest import AsgiApp
 log = structlog.get_logger(__name__)
 
 DRAIN_S = 15
+SOCKETS_S = 2.0
+"""How long whoever holds sockets has for closing them before the server closes them itself, with 1012."""
 MAX_FRAME_BYTES = 64 * 1024
 
 
@@ -88,8 +91,20 @@ async def serving(app: AsgiApp, sock: socket.socket, *, http: Any = StrictProtoc
             await asyncio.sleep(0.005)
         yield
     finally:
+        await _sockets_closed(server)
         server.should_exit = True
         await task
+
+
+async def _sockets_closed(server: uvicorn.Server) -> None:
+    """Waits until every open WebSocket has been sent its close, at most `SOCKETS_S`."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + SOCKETS_S
+    while loop.time() < deadline:
+        sockets = [c for c in server.server_state.connections if isinstance(c, WebSocketsSansIOProtocol)]
+        if all(one.close_sent or one.disconnected for one in sockets):
+            return
+        await asyncio.sleep(0.01)
 
 
 async def until_told_to_stop(on_stop: Callable[[], None]) -> None:
