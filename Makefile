@@ -7,7 +7,8 @@
 SHELL := /bin/sh
 .SHELLFLAGS := -eu -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench docs clean
+.PHONY: help setup run test check format bench docs clean \
+	check-lint check-format check-imports check-types check-engine-types
 
 PYTHON ?=
 ARGS ?=
@@ -18,11 +19,12 @@ export PYTHON
 # mypy names the modules of test folders after their path, and `trading-engine` cannot be part of such a name;
 # so its tests are a run of their own.
 SOURCES := $(wildcard libs/*/src services/*/src apps/*/src)
-TESTS := $(wildcard libs/*/tests services/*/tests apps/*/tests tests benchmarks)
-ENGINE_TESTS := $(wildcard services/trading-engine/tests)
+TESTS := $(shell find $(wildcard libs/*/tests services/*/tests apps/*/tests tests benchmarks) -name '*.py' \
+	| sed -E 's:^((libs|services|apps)/[^/]+/tests|[^/]+)/.*:\1:' | sort -u)
+ENGINE_TESTS := $(filter services/trading-engine/tests,$(TESTS))
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install everything into .venv: the platform, its tests, its tools
 	@scripts/bootstrap.sh dev
@@ -35,12 +37,23 @@ test: setup ## Run every test (ARGS="-k word" chooses; Kafka and MongoDB's wire 
 	@$(BIN)/python -m nija_common.testing.kafka
 	@$(BIN)/pytest -n $(JOBS) $(ARGS)
 
-check: setup ## Lint, format, types, import directions
+check: setup ## Lint, format, types, import directions (all of them, also after one has failed)
+	@$(MAKE) --no-print-directory --keep-going check-lint check-format check-imports check-types check-engine-types
+
+check-lint:
 	$(BIN)/ruff check .
+
+check-format:
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(SOURCES) $(filter-out $(ENGINE_TESTS),$(TESTS))
-	@if [ -n "$(ENGINE_TESTS)" ]; then set -x; MYPYPATH=services/trading-engine $(BIN)/mypy --cache-dir .mypy_cache/engine $(ENGINE_TESTS); fi
+
+check-imports:
 	$(BIN)/lint-imports --no-logo
+
+check-types:
+	$(BIN)/mypy $(SOURCES) $(filter-out $(ENGINE_TESTS),$(TESTS))
+
+check-engine-types:
+	$(if $(ENGINE_TESTS),MYPYPATH=services/trading-engine $(BIN)/mypy --cache-dir .mypy_cache/engine $(ENGINE_TESTS))
 
 format: setup ## Put code into shape: imports, layout
 	$(BIN)/ruff check --fix .
