@@ -128,8 +128,10 @@ class SharedWindows:
 
     def _take_in(self, purse: _Purse, draw: Draw, ends_at: int) -> None:
         now = self._steady.now_ms()
-        if draw.resets_at_ms != purse.stretch or now >= purse.ends_at:
-            debt = purse.debt if draw.resets_at_ms == purse.stretch else 0
+        alive = now < purse.ends_at
+        if not alive or draw.resets_at_ms != purse.stretch:
+            # A stretch that was only estimated while the store was away still owes what was spent in it.
+            debt = purse.debt if alive else 0
             purse.begin(draw.resets_at_ms, ends_at)
             purse.debt = debt
         purse.ends_at = min(purse.ends_at, ends_at)

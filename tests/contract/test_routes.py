@@ -1,0 +1,109 @@
+"""The gateway's table and the services' manifests name the same operations, in both directions.
+
+The gateway imports no service, so nothing but this test keeps the two together.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from fastapi.routing import APIRoute
+
+from nija_common.runtime.manifest import Service
+from nija_gateway.domain.routes import API, ROUTES, SOCKET_PATH, LimitClass, Route, Who, is_admin_path
+
+PACKAGES = {
+    "auth": "nija_auth",
+    "accounts": "nija_accounts",
+    "analytics": "nija_analytics",
+    "billing": "nija_billing",
+    "trading-engine": "nija_trading",
+    "notifier": "nija_notifier",
+}
+
+Operation = tuple[str, str, str]
+
+
+def manifest(name: str) -> Service:
+    service = importlib.import_module(f"{PACKAGES[name]}.service").SERVICE
+    assert isinstance(service, Service)
+    return service
+
+
+def shape(path: str) -> str:
+    """The path with its parameters' names left out: they are the service's own matter."""
+    return re.sub(r"{[^}]+}", "{}", path)
+
+
+def served(name: str) -> Iterator[Operation]:
+    service = manifest(name)
+    for role in service.roles.values():
+        for router in role.routers:
+            for route in router.routes:
+                assert isinstance(route, APIRoute), f"{name}: {route} is no plain operation"
+                for method in route.methods or ():
+                    yield service.name, method, shape(route.path)
+
+
+def in_table(name: str) -> set[Operation]:
+    return {(r.service, r.method, shape(r.path)) for r in ROUTES if r.service == name and r.method != "SOCKET"}
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_what_a_service_serves_is_in_the_table_and_the_other_way_round(name: str) -> None:
+    assert set(served(name)) == in_table(name)
+
+
+def test_the_socket_goes_to_a_service_that_takes_sockets() -> None:
+    (route,) = [route for route in ROUTES if route.method == "SOCKET"]
+    assert route.path == SOCKET_PATH
+    assert any(role.asgi is not None for role in manifest(route.service).roles.values())
+
+
+def test_no_operation_is_there_twice() -> None:
+    operations = [(route.method, shape(route.path)) for route in ROUTES]
+    assert len(operations) == len(set(operations))
+
+
+def test_administrators_routes_are_those_below_admin() -> None:
+    for route in ROUTES:
+        assert (route.who is Who.ADMIN) == is_admin_path(route.path), route
+
+
+def test_only_calls_of_users_are_counted_by_user() -> None:
+    for route in ROUTES:
+        by_user = route.limit in (LimitClass.USER, LimitClass.STOP)
+        assert by_user == (route.who in (Who.USER, Who.ADMIN)), route
+
+
+def documented(shared_folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    contract = orjson.loads((shared_folder / "contract" / "operations.json").read_bytes())
+    return {
+        (o["method"], shape(o["path"] if o["path"].startswith("/.") else API + o["path"])): o
+        for o in contract["operations"] + contract["extensions"]
+    }
+
+
+def test_who_may_call_is_what_the_reference_says(shared_folder: Path) -> None:
+    reference = documented(shared_folder)
+    for route in ROUTES:
+        operation = reference.get((route.method, shape(route.path)))
+        if operation is None:
+            assert route.path in (SOCKET_PATH, "/.well-known/jwks.json"), f"{route} is in no reference"
+            continue
+        assert who(route) == operation["auth"], route
+
+
+def who(route: Route) -> str:
+    return {
+        Who.OPEN: "none",
+        Who.USER: "user",
+        Who.ADMIN: "admin",
+        Who.WEBHOOK: "webhook key in the body",
+    }[route.who]
