@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from nija_common.events.deliveries import MailRequested
 from nija_common.runtime.manifest import Service
@@ -89,8 +90,12 @@ async def delivery(platform: TestPlatform, mail_id: str = "mail_1") -> Delivery:
 async def test_a_reset_mail_carries_the_link_in_text_and_html_and_leaves_nothing_of_it_behind(
     posting: TestPlatform, mailer: Recorder
 ) -> None:
-    await posting.given_events(reset_mail(posting, fields={"full_name": "Ada <b>Lovelace</b>"}))
-    await posting.run_loop("notifier", "send-mails")
+    with structlog.testing.capture_logs() as lines:
+        await posting.given_events(reset_mail(posting, fields={"full_name": "Ada <b>Lovelace</b>"}))
+        await posting.run_loop("notifier", "send-mails")
+    assert [line["outcome"] for line in lines if line["event"] == "mail"] == ["sent"]
+    assert TOKEN not in str(lines)
+    assert "user@example.com" not in str(lines)
     (letter,) = mailer.letters
     assert (letter.to, letter.subject) == ("user@example.com", "Reset your NIJA password")
     assert LINK in letter.text

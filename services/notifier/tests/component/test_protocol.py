@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
+import orjson
 import pytest
+import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from websockets.exceptions import InvalidStatus
 
 from nija_common.testing.sockets import SocketClient, SocketServer, eventually
 from nija_common.values.clock import ManualClock
+from nija_notifier.domain.messages import read_message
 
 
 async def pass_time(clock: ManualClock, seconds: float) -> None:
@@ -175,6 +179,21 @@ async def test_other_paths_are_answered_404(server: SocketServer) -> None:
     assert answer.json()["error"]["code"] == "NOT_FOUND"
 
 
+async def test_no_log_line_carries_a_token(server: SocketServer, capfd: pytest.CaptureFixture[str]) -> None:
+    token = server.platform.token("usr_a")
+    with structlog.testing.capture_logs() as lines:
+        known = await server.connect()
+        await known.sign_in(token)
+        wrong = await server.connect()
+        await wrong.say(type="auth", token=f"Bearer {token}x")
+        assert await wrong.closed() == 4401
+        await known.connection.close()
+    assert any(line["event"] == "socket_closed" for line in lines)
+    out = capfd.readouterr()
+    assert token[:40] not in f"{lines}{out.out}{out.err}"
+    assert token not in repr(read_message(orjson.dumps({"type": "auth", "token": token})))
+
+
 async def test_connections_leave_nothing_behind(server: SocketServer) -> None:
     hub = server.platform.deps("notifier").hub
     clients = [await server.connect(), *[await server.signed_in(f"usr_{n}", "positions", "trades") for n in range(4)]]
@@ -197,7 +216,7 @@ _messages = st.one_of(
     st.fixed_dictionaries(
         {"type": st.sampled_from(["subscribe", "unsubscribe", "ping", "pong", "error"]) | _json},
         optional={"channel": st.sampled_from(["trades", "positions", "alerts"]) | _json, "since": _json},
-    ).map(lambda body: __import__("json").dumps(body)),
+    ).map(json.dumps),
 )
 
 
