@@ -315,6 +315,38 @@ async def test_work_in_hand_is_finished_and_committed_before_a_partition_moves(
             assert await late.poll(10, 0.2) == []
 
 
+async def test_nothing_is_missed_while_members_come_and_go(bus_backend: Backend, bus: Bus, topic: Topic) -> None:
+    handled: list[tuple[int, int]] = []
+    all_sent = asyncio.Event()
+
+    async def work(turns: int) -> None:
+        """A member that handles and commits, and leaves after so many polls with records, or when all is handled."""
+        client = await bus_backend.client()
+        async with client.join("readers", [topic.name], Holder()) as member:
+            while turns and len({n for _, n in handled}) < 120:
+                records = await member.poll(7, 0.2)
+                handled.extend((record.partition, int(record.value)) for record in records)
+                turns -= bool(records)
+                try:
+                    await member.commit(offsets_after(records))
+                except NotOwner:
+                    continue
+
+    async def send() -> None:
+        for start in range(0, 120, 4):
+            await bus.send(numbered(topic, 4, start))
+            await asyncio.sleep(0.01)
+        all_sent.set()
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(send(), work(3), work(5), work(10_000))
+    assert all_sent.is_set()
+    assert {n for _, n in handled} == set(range(120))
+    for partition in range(PARTITIONS):
+        firsts = list(dict.fromkeys(n for where, n in handled if where == partition))
+        assert firsts == sorted(firsts), "what is delivered again comes again in order, nothing overtakes"
+
+
 async def test_what_a_listener_raises_comes_out_of_the_next_poll(bus: Bus, topic: Topic) -> None:
     class Failing(Holder):
         async def assigned(self, places: frozenset[TopicPartition]) -> Mapping[TopicPartition, int]:

@@ -112,6 +112,7 @@ class _Job(Generic[T]):
 
 
 _Outcome = tuple[_Job[Any], Any, BaseException | None]
+_Queue = queue.SimpleQueue[_Job[Any] | None]
 
 
 def _deliver(outcomes: list[_Outcome]) -> None:
@@ -136,7 +137,8 @@ class Engine:
         self._jobs: deque[_Job[Any]] = deque()
         self._asides: deque[_Job[Any]] = deque()
         self._closing = False
-        self._reads: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._reads: _Queue = queue.SimpleQueue()
+        self._keeps: _Queue = queue.SimpleQueue()
         self._connections: list[sqlite3.Connection] = []
         self._threads: list[threading.Thread] = []
         self._watcher: asyncio.Task[None] | None = None
@@ -145,22 +147,28 @@ class Engine:
         """Opens the connections and starts the threads. Raises sqlite3.Error if the file is none of SQLite's."""
         for _ in range(READERS + 2):
             self._connections.append(await asyncio.to_thread(connect, self._path))
-        self._writer, self._keeper, *readers = self._connections
+        self._writer, keeper, *readers = self._connections
         # Short, because waiting jobs are looked after between two tries.
         self._writer.execute(f"PRAGMA busy_timeout={BUSY_MS}").fetchall()
-        self._threads.append(threading.Thread(target=self._write_loop, name="sqlite-writer", daemon=True))
+        self._begin_thread("sqlite-writer", self._write_loop)
+        self._begin_thread("sqlite-keeper", self._serve, self._keeps, keeper)
         for connection in readers:
             connection.execute("PRAGMA query_only=1")
-            self._threads.append(
-                threading.Thread(target=self._read_loop, args=(connection,), name="sqlite-reader", daemon=True)
-            )
-        for thread in self._threads:
-            thread.start()
+            self._begin_thread("sqlite-reader", self._serve, self._reads, connection)
         self._data_version = await self._aside(_data_version)
         self._watcher = asyncio.create_task(self._watch(), name="sqlite-watcher")
 
+    def _begin_thread(self, name: str, run: Callable[..., None], *args: object) -> None:
+        thread = threading.Thread(target=run, args=args, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
     async def close(self) -> None:
-        """Finishes what was handed in, then closes the file (which empties its write-ahead log)."""
+        """Finishes what was handed in, then closes the file (which empties its write-ahead log).
+
+        Every connection is used by a thread that is joined here, and by nobody else: closing one in use ends the
+        process with a segmentation fault.
+        """
         if self._watcher is not None:
             self._watcher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -168,6 +176,7 @@ class Engine:
         with self._wake:
             self._closing = True
             self._wake.notify()
+        self._keeps.put(None)
         for _ in range(READERS):
             self._reads.put(None)
         for thread in self._threads:
@@ -200,8 +209,11 @@ class Engine:
         """Runs it on a connection that sees every commit so far. It must fetch all it needs: no cursor survives."""
         if self._closing:
             raise unavailable("The database is closed.")
+        return await self._ask(self._reads, run)
+
+    async def _ask(self, jobs: _Queue, run: Read[T]) -> T:
         job: _Job[T] = _Job(run, self._loop.create_future())
-        self._reads.put(job)
+        jobs.put(job)
         return await job.future
 
     async def _aside(self, run: Read[T]) -> T:
@@ -244,15 +256,15 @@ class Engine:
                 if wal.exists() and wal.stat().st_size > CHECKPOINT_BYTES:
                     # The keeper copies the bulk beside the writer; the writer then only copies what came since,
                     # after which its next transaction starts the log anew.
-                    await asyncio.to_thread(_checkpoint, self._keeper)
+                    await self._ask(self._keeps, _checkpoint)
                     await self._aside(_checkpoint)
             except (NijaError, sqlite3.Error, OSError) as error:
                 log.warning("sqlite_watch_failed", reason=str(error))
 
     # From here on: the threads.
 
-    def _read_loop(self, connection: sqlite3.Connection) -> None:
-        while (job := self._reads.get()) is not None:
+    def _serve(self, jobs: _Queue, connection: sqlite3.Connection) -> None:
+        while (job := jobs.get()) is not None:
             if job.future.cancelled():
                 continue
             outcome = _run(job, connection)
