@@ -10,6 +10,7 @@ import pytest
 
 from nija_gateway.api.edge import Edge
 from nija_gateway.deps import Times
+from nija_gateway.domain.circuit import IN_FLIGHT
 
 BALANCE = "/api/v1/account/balance"
 SETTINGS = "/api/v1/config/settings"
@@ -195,6 +196,33 @@ async def test_a_stop_button_is_passed_on_while_a_service_is_cut_off(gateway: An
     assert (await client.get("/api/v1/trading/status")).status_code == 503
     assert (await client.post("/api/v1/trading/emergency-stop")).status_code == 200
     assert (await client.get("/api/v1/trading/status")).status_code == 200
+
+
+async def test_overload_is_told_to_come_back_and_stop_buttons_still_get_through(gateway: Any) -> None:
+    """A service that hangs holds so many calls and no more (promise 22)."""
+    hanging, stopping = asyncio.Event(), scope_of(gateway, "/api/v1/trading/emergency-stop", "POST")
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"].endswith("status"):
+            await hanging.wait()
+        gateway.toy.answering = None
+        await gateway.toy.app(scope, receive, send)
+        gateway.toy.answering = slow
+
+    gateway.toy.answering = slow
+    tokens = [gateway.platform.token(f"usr_{n}") for n in range(6)]
+    waiting = scope_of(gateway, "/api/v1/trading/status")
+    calls = []
+    for number in range(IN_FLIGHT):
+        header = (b"authorization", f"Bearer {tokens[number % 6]}".encode())
+        calls.append(asyncio.create_task(ask(gateway.app, {**waiting, "headers": [header]}, empty_body)))
+    while gateway.toy.calls < IN_FLIGHT:
+        await asyncio.sleep(0)
+    status, body = await ask(gateway.app, waiting, empty_body)
+    assert (status, b"SERVICE_UNAVAILABLE" in body) == (503, True)
+    assert (await ask(gateway.app, stopping, empty_body))[0] == 200
+    hanging.set()
+    assert {status for status, _ in await asyncio.gather(*calls)} == {200}
 
 
 async def test_a_service_that_does_not_answer_in_time_is_503(gateway: Any) -> None:

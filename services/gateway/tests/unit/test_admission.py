@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from typing import Any
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from nija_common.errors import ErrorCode, NijaError
 from nija_common.events.identity import SessionRevoked
-from nija_common.security.tokens import Claims, KeySet, TokenVerifier, jwk_of, sign
+from nija_common.security.tokens import AUDIENCE, ISSUER, TOKEN_TYPE, Claims, KeySet, TokenVerifier, jwk_of, sign
 from nija_common.values.clock import ManualClock
 from nija_common.values.tiers import Tier, effective
 from nija_gateway.adapters.local_windows import LocalWindows
@@ -149,6 +152,49 @@ async def test_what_is_no_token_of_ours_is_token_invalid(world: World, what: str
     outcome = await world.settle(token_of(world, what))
     assert code(outcome) is ErrorCode.TOKEN_INVALID
     assert isinstance(outcome, Refused) and outcome.rate is None
+
+
+def payload(world: World) -> dict[str, Any]:
+    now = world.clock.now_ms()
+    times = {"iat": now // 1000, "exp": now // 1000 + 3600, "sat": now, "reg": now}
+    return {"sub": "usr_a", "sid": "ses_a", "role": "user", "iss": ISSUER, "aud": AUDIENCE, **times}
+
+
+PUBLIC = KEY.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+FORGED: dict[str, tuple[dict[str, Any], dict[str, Any], Any, str]] = {
+    "no signature": ({}, {}, None, "none"),
+    "the public key as a secret": ({}, {}, PUBLIC, "HS256"),
+    "another issuer": ({"iss": "other"}, {}, KEY, "EdDSA"),
+    "another audience": ({"aud": "other"}, {}, KEY, "EdDSA"),
+    "another type": ({}, {"typ": "JWT"}, KEY, "EdDSA"),
+    "no type": ({}, {"typ": None}, KEY, "EdDSA"),
+    "no key id": ({}, {"kid": None}, KEY, "EdDSA"),
+    "no session": ({"sid": None}, {}, KEY, "EdDSA"),
+    "no role": ({"role": None}, {}, KEY, "EdDSA"),
+    "a role nobody has": ({"role": "root"}, {}, KEY, "EdDSA"),
+    "issued in the future": ({"iat": 2**40}, {}, KEY, "EdDSA"),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+async def test_forged_tokens_are_token_invalid(world: World, what: str) -> None:
+    world.know()
+    claims, head, key, algorithm = FORGED[what]
+    body = {name: value for name, value in {**payload(world), **claims}.items() if value is not None}
+    headers = {"kid": "key-1", "typ": TOKEN_TYPE, **head}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        token = jwt.encode(body, key, algorithm=algorithm, headers={k: v for k, v in headers.items() if v is not None})
+    assert code(await world.settle(f"Bearer {token}")) is ErrorCode.TOKEN_INVALID
+
+
+async def test_an_expired_token_is_told_apart(world: World) -> None:
+    world.know()
+    token = world.bearer()
+    assert isinstance(await world.settle(token), Admitted)
+    world.clock.advance(3600)
+    assert code(await world.settle(token)) is ErrorCode.TOKEN_EXPIRED
 
 
 async def test_a_rotated_key_is_learned_and_a_withdrawn_one_forgotten(world: World) -> None:
