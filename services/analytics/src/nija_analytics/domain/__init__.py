@@ -1,0 +1,1 @@
+"""What numbers mean: statistics, and the aggregates they are computed from. No I/O, no clock."""

@@ -1,0 +1,17 @@
+"""What analytics is made of here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from nija_analytics.deps import Deps
+from nija_analytics.settings import AnalyticsSettings
+from nija_analytics.store import People, Results
+from nija_common.runtime.platform import Platform
+
+
+@asynccontextmanager
+async def build(_: AnalyticsSettings, platform: Platform) -> AsyncIterator[Deps]:
+    """The deps; nothing is opened that would have to be closed."""
+    yield Deps(clock=platform.clock, results=Results(platform.storage), people=People(platform.storage))
