@@ -539,6 +539,18 @@ async def test_progress_only_rises(store: Backend) -> None:
     assert await storage.progress("other", "t") == {} and await storage.progress("g", "other") == {}
 
 
+async def test_events_that_another_member_has_applied_meanwhile_are_a_conflict(store: Backend) -> None:
+    storage = store.storage()
+    first = Progress("g", "t", 1, 5, {("s", "k"): 3}, seqs_found={})
+    await storage.commit(commit(progress=[first]))
+    for stale in (first, Progress("g", "t", 1, 6, {("s", "k"): 4}, seqs_found={("s", "k"): 2})):
+        with pytest.raises(Conflict):
+            await storage.commit(commit(saves=[Account(id="twice")], progress=[stale]))
+    assert await storage.get(Account, "twice") is None
+    await storage.commit(commit(progress=[Progress("g", "t", 1, 6, {("s", "k"): 4}, seqs_found={("s", "k"): 3})]))
+    assert await storage.last_seqs("g", "t", [("s", "k")]) == {("s", "k"): 4}
+
+
 # Outbox.
 
 

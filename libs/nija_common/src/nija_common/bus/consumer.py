@@ -227,23 +227,25 @@ class ConsumerRunner:
         opened = [self._open(record) for record in batch]
         topic = self._topics[place.topic]
         last = await self._last_seqs(topic, opened)
+        found = dict(last)
         parked = await self._parked_keys(opened)
         uow = self._work.open()
         seqs: dict[tuple[str, str], int] = {}
         done = 0
         for item in opened:
-            back = uow.checkpoint()
+            back, seqs_before = uow.checkpoint(), dict(seqs)
             try:
                 with current(uow):
                     await self._one(topic, item, last, seqs, parked, uow)
             except SplitBatch:
                 back()
+                seqs = seqs_before
                 if done == 0:
                     raise
                 break
             done += 1
         end = batch[done - 1].offset + 1
-        uow.applied(Progress(self._group, place.topic, place.partition, end, seqs))
+        uow.applied(Progress(self._group, place.topic, place.partition, end, seqs, found))
         await self._work.commit(uow)
         metrics.EVENTS_HANDLED.labels(self._group, place.topic, "all").inc(done)
         return done

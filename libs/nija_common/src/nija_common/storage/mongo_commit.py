@@ -11,7 +11,7 @@ import asyncio
 import random
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -224,19 +224,18 @@ class _Transaction:
     async def _positions(self, session: AsyncClientSession) -> None:
         if not self.commit.progress:
             return
-        places: list[UpdateOne] = []
-        seqs: list[UpdateOne] = []
-        for progress in self.commit.progress:
-            places.append(_furthest(progress))
-            seqs.extend(
-                UpdateOne(
-                    {"_id": applied_id(progress.group, progress.topic, name)}, {"$max": {"seq": seq}}, upsert=True
-                )
-                for name, seq in progress.seqs.items()
-            )
-        await self.database[PROGRESS].bulk_write(places, session=session)
-        if seqs:
-            await self.database[APPLIED].bulk_write(seqs, session=session)
+        await self.database[PROGRESS].bulk_write([_furthest(p) for p in self.commit.progress], session=session)
+        seqs = [write for progress in self.commit.progress for write in _applied(progress)]
+        if not seqs:
+            return
+        try:
+            done = await self.database[APPLIED].bulk_write(seqs, session=session)
+        except BulkWriteError as error:
+            if mongo_errors.is_duplicate(error):
+                raise Conflict("another member has applied these events") from error
+            raise
+        if done.inserted_count + done.matched_count + done.upserted_count != len(seqs):
+            raise Conflict("another member has applied these events")
 
     async def _guards(self, session: AsyncClientSession) -> None:
         guards: dict[str, list[UpdateOne]] = defaultdict(list)
@@ -252,6 +251,19 @@ def applied_id(group: str, topic: str, name: tuple[str, str]) -> str:
     """The id of the last applied `seq` of a (source, key). Only the key, which is last, may hold the separator."""
     source, key = name
     return f"{group}|{topic}|{source}|{key}"
+
+
+def _applied(progress: Progress) -> Iterator[InsertOne[Raw] | UpdateOne]:
+    """The last `seq` of each (source, key): from what was found, if that is said, else as far as it goes."""
+    found = progress.seqs_found
+    for name, seq in progress.seqs.items():
+        row_id = applied_id(progress.group, progress.topic, name)
+        if found is None:
+            yield UpdateOne({"_id": row_id}, {"$max": {"seq": seq}}, upsert=True)
+        elif name in found:
+            yield UpdateOne({"_id": row_id, "seq": found[name]}, {"$set": {"seq": seq}})
+        else:
+            yield InsertOne({"_id": row_id, "seq": seq})
 
 
 def _as_read(document: Document) -> Raw:

@@ -128,10 +128,31 @@ def _advance(connection: sqlite3.Connection, service: str, progress: Progress) -
         "SET next_offset = max(next_offset, excluded.next_offset)",
         (*where, progress.partition, progress.next_offset),
     )
-    connection.executemany(
-        "INSERT INTO sys_applied VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)",
-        [(*where, source, key, seq) for (source, key), seq in progress.seqs.items()],
-    )
+    for (source, key), seq in progress.seqs.items():
+        _apply_seq(connection, (*where, source, key), seq, progress)
+
+
+def _apply_seq(
+    connection: sqlite3.Connection, row: tuple[str, str, str, str, str], seq: int, progress: Progress
+) -> None:
+    """The last `seq` of a (source, key): from what was found, if that is said, else as far as it goes."""
+    if progress.seqs_found is None:
+        connection.execute(
+            "INSERT INTO sys_applied VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)",
+            (*row, seq),
+        )
+        return
+    found = progress.seqs_found.get((row[3], row[4]))
+    if found is None:
+        done = connection.execute("INSERT OR IGNORE INTO sys_applied VALUES (?, ?, ?, ?, ?, ?)", (*row, seq))
+    else:
+        done = connection.execute(
+            "UPDATE sys_applied SET seq = ? "
+            "WHERE service = ? AND group_name = ? AND topic = ? AND source = ? AND key = ? AND seq = ?",
+            (seq, *row, found),
+        )
+    if done.rowcount != 1:
+        raise Conflict("another member has applied these events")
 
 
 def _draw_seqs(connection: sqlite3.Connection, service: str, emissions: Sequence[Emission]) -> list[int]:
