@@ -1,0 +1,90 @@
+"""Repeated and reordered events through the bus end in the same statistics and the same audit log."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nija_analytics.domain.people import AuditRow, SubscriptionCard, UserCard
+from nija_analytics.service import SERVICE
+from nija_common.bus.port import Message
+from nija_common.events.base import Event
+from nija_common.events.deliveries import AuditRecorded
+from nija_common.events.identity import UserSnapshot
+from nija_common.events.subscriptions import SubscriptionSnapshot
+from nija_common.events.trading import BalanceRead, BotStatusChanged, TradeClosed
+from nija_common.testing import start_platform
+from nija_common.testing.events import example_of
+from nija_common.testing.redelivery import messages_of, redelivered
+from nija_common.values.clock import ManualClock
+from nija_common.values.tiers import Tier
+
+USERS = ("usr_a", "usr_b", "usr_c")
+TRADES = 30
+DAY = 86_400_000
+
+
+def told() -> dict[str, list[Event]]:
+    """What each producer said, in its order."""
+    now = ManualClock().now_ms()
+    trading: list[Event] = [example_of(BotStatusChanged, user_id=user) for user in USERS]
+    trading += [
+        example_of(BalanceRead, user_id=user, cash="10000", initial=True, at_ms=now - 9 * DAY) for user in USERS
+    ]
+    for number in range(TRADES):
+        at_ms = now - 8 * DAY + number * DAY // 4
+        trading += [
+            example_of(
+                TradeClosed,
+                user_id=user,
+                trade_id=f"trd_{user}_{number}",
+                realized_pnl=f"{(-1) ** number * (number + 1)}",
+                closed_at_ms=at_ms,
+                opened_at_ms=at_ms - 60_000,
+            )
+            for user in USERS
+        ]
+    names = ("Ada", "Bea", "Cleo")
+    return {
+        "trading-engine": trading,
+        "auth": [example_of(UserSnapshot, user_id=user, full_name=name) for name in names for user in USERS],
+        "billing": [example_of(SubscriptionSnapshot, user_id=user, tier=tier) for tier in Tier for user in USERS],
+        "accounts": [
+            example_of(AuditRecorded, user_id=user, log_id=f"log_{user}_{n}") for n in range(5) for user in USERS
+        ],
+    }
+
+
+async def outcome(folder: Path, deliveries: list[Message]) -> list[Any]:
+    async with start_platform(folder, [SERVICE], clock=ManualClock()) as platform:
+        await platform.node.infrastructure.bus.send(deliveries)
+        await platform.settled()
+        found: list[Any] = []
+        storage = platform.deps("analytics").results.storage
+        for user in USERS:
+            client = platform.client("analytics", platform.token(user))
+            found.append((await client.get("/api/v1/account/performance?period=all")).json()["data"])
+            cards = [await storage.get(UserCard, user), await storage.get(SubscriptionCard, user)]
+            rows = await storage.get_many(AuditRow, [f"log_{user}_{n}" for n in range(5)])
+            found += [document.model_dump(exclude={"version"}) for document in (*cards, *rows.values())]
+        return found
+
+
+@settings(max_examples=5, deadline=None)
+@given(chance=st.randoms(use_true_random=False))
+def test_events_repeated_and_shuffled_through_the_bus_end_in_the_same_figures(
+    tmp_path_factory: pytest.TempPathFactory, chance: random.Random
+) -> None:
+    clock = ManualClock()
+    streams = [messages_of(events, source=source, clock=clock) for source, events in told().items()]
+    plain = asyncio.run(outcome(tmp_path_factory.mktemp("plain"), [m for stream in streams for m in stream]))
+    assert plain[0]["metrics"]["total_trades"] == TRADES
+    assert plain[1]["full_name"] == "Cleo"
+    unkind = [m for stream in streams for m in redelivered(stream, chance)]
+    assert asyncio.run(outcome(tmp_path_factory.mktemp("unkind"), unkind)) == plain
