@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from nija_common.errors import unavailable
 from nija_common.events.identity import SessionRevoked, UserSnapshot
 from nija_common.events.trading import (
     MarketMarked,
@@ -19,12 +24,16 @@ from nija_common.events.trading import (
     TradeOpened,
     TradeReduced,
 )
+from nija_common.runtime.platform import Platform
 from nija_common.testing import TestPlatform, start_platform
 from nija_common.testing.events import example_of
 from nija_common.testing.sockets import SocketServer, socket_server
 from nija_common.values.clock import ManualClock
+from nija_notifier import wiring
 from nija_notifier.domain.positions import OpenPosition
 from nija_notifier.service import SERVICE
+from nija_notifier.settings import NotifierSettings
+from nija_notifier.store import Positions
 
 T0 = 1769683320000
 
@@ -281,3 +290,34 @@ async def test_while_the_read_model_lags_behind_a_client_is_shown_what_is_known(
         await platform.given_events(example_of(PositionClosed, user_id="usr_a", position_id="pos_2"))
         last = (await client.hear())["data"]
         assert (last["position_id"], last["status"]) == ("pos_2", "closed")
+
+
+@dataclass
+class Flaky:
+    """Positions of a store that cannot be reached for its first reads of a user."""
+
+    positions: Positions
+    failures: int
+
+    async def get(self, position_id: str) -> OpenPosition | None:
+        return await self.positions.get(position_id)
+
+    async def of_user(self, user_id: str) -> list[OpenPosition]:
+        if self.failures:
+            self.failures -= 1
+            raise unavailable("The database cannot be reached.")
+        return await self.positions.of_user(user_id)
+
+
+async def test_a_store_that_is_away_is_waited_for_while_the_socket_lives_on(tmp_path: Path, clock: ManualClock) -> None:
+    @asynccontextmanager
+    async def build(settings: NotifierSettings, platform: Platform) -> AsyncIterator[Any]:
+        async with wiring.build(settings, platform) as deps:
+            yield replace(deps, positions=cast(Positions, Flaky(deps.positions, failures=2)))
+
+    service = replace(SERVICE, build=build)
+    async with start_platform(tmp_path, [service], clock=clock) as platform, socket_server(platform, "notifier") as s:
+        await platform.given_events(example_of(PositionOpened, user_id="usr_a", position_id="pos_1"))
+        client = await s.signed_in("usr_a", "positions")
+        assert await client.silent()
+        assert (await client.hear())["data"]["position_id"] == "pos_1"

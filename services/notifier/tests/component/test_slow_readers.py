@@ -161,4 +161,4 @@ async def test_stalled_readers_do_not_delay_the_others(server: SocketServer) -> 
     stalled = [outbox for n in range(10) for outbox in outboxes(server.platform, f"usr_stalled_{n}")]
     assert len(stalled) == len(clients) == 10
     assert all(outbox.waiting_positions > 0 and outbox.closing is None for outbox in stalled)
-    assert beside < 2 * alone + 0.02
+    assert beside < 3 * alone + 0.05

@@ -7,6 +7,7 @@ pause, then collects for a few milliseconds: many small frames become few writes
 from __future__ import annotations
 
 import asyncio
+from itertools import chain, repeat
 from typing import Any
 
 import structlog
@@ -38,7 +39,8 @@ TOO_BIG = 1009
 TRY_LATER = 1013
 CLOSE_S = 2.0
 """How long a client may take to take its last frames and the close."""
-LOAD_AGAIN_S = 1.0
+LOAD_AGAIN_S = (0.25, 0.5, 1.0, 2.0, 5.0)
+"""Pauses between the tries to load a book; the last one goes on."""
 LOOK_AFTER_FRAMES = 64
 """How often, while it sends, a writer puts the time-out for a stalled reader off."""
 
@@ -152,13 +154,13 @@ class Session:
 
     async def _fill(self, book: Book) -> None:
         """Loads the book until the read model has surely caught up; a store that is away is waited for."""
-        while True:
+        for pause in chain(LOAD_AGAIN_S, repeat(LOAD_AGAIN_S[-1])):
             try:
                 if await load_book(self._deps, book):
                     return
             except NijaError as error:
                 log.warning("positions_not_loaded", user_id=book.user_id, reason=error.message)
-            await asyncio.sleep(LOAD_AGAIN_S)
+            await asyncio.sleep(pause)
 
     # Writing
 
