@@ -249,6 +249,48 @@ async def test_a_client_that_does_not_send_its_body_in_time_is_told_so(gateway: 
     assert status == 200, "slow clients must not cut the service off"
 
 
+async def test_clients_that_take_no_answer_are_given_up_and_not_held_against_the_service(gateway: Any) -> None:
+    async def stalled(_message: Any) -> None:
+        await asyncio.Event().wait()
+
+    edge = impatient(gateway)
+    for _ in range(6):
+        await edge(scope_of(gateway, BALANCE), empty_body, stalled)
+    status, _ = await ask(edge, scope_of(gateway, BALANCE), empty_body)
+    assert status == 200
+
+
+async def test_an_error_raised_behind_a_complete_answer_changes_nothing(gateway: Any) -> None:
+    """Starlette answers 500 and raises the error again for the server to log."""
+
+    async def raising(scope: Any, receive: Any, send: Any) -> None:
+        gateway.toy.answering = None
+        await gateway.toy.app(scope, receive, send)
+        gateway.toy.answering = raising
+        raise RuntimeError("boom")
+
+    gateway.toy.answering, gateway.toy.status = raising, 500
+    client = gateway.client("usr_a")
+    assert [(await client.get(BALANCE)).status_code for _ in range(8)] == [500] * 8
+
+
+async def test_an_answer_that_breaks_off_stays_incomplete(gateway: Any) -> None:
+    async def breaking(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        raise RuntimeError("boom")
+
+    gateway.toy.answering = breaking
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await gateway.app(scope_of(gateway, BALANCE), empty_body, send)
+    assert [m["type"] for m in sent] == ["http.response.start", "http.response.body"]
+    assert sent[-1]["more_body"] is True
+
+
 async def test_a_client_that_leaves_gets_nothing_and_the_service_sees_it_leave(gateway: Any) -> None:
     async def gone() -> Any:
         return {"type": "http.disconnect"}

@@ -56,7 +56,7 @@ class Body:
 
 
 class Answer:
-    """The service's answer on its way out. `status` None: it has not begun."""
+    """The service's answer on its way out. `status` None: it has not begun; `untaken`: the client does not take it."""
 
     def __init__(
         self, send: Send, body: Body, own: RawHeaders, deadline: asyncio.Timeout, silence_s: float, *, head: bool
@@ -68,6 +68,7 @@ class Answer:
         self._silence_s = silence_s
         self._head = head
         self.status: int | None = None
+        self.untaken = False
 
     async def send(self, message: Message) -> None:
         """Passes a piece on. What a service says to half a body is dropped: the gateway answers for it."""
@@ -81,7 +82,9 @@ class Answer:
         elif self._head:
             message = {**message, "body": b""}
         self._more_time()
+        self.untaken = True
         await self._send(message)
+        self.untaken = False
         self._more_time()
 
     def _more_time(self) -> None:
@@ -113,10 +116,12 @@ class Relay:
         except ClientGone:
             circuit.abandoned()
         except TimeoutError:
-            if body.awaited:
+            if body.awaited or (answer is not None and answer.untaken):
                 circuit.abandoned()
-                raise too_slow() from None
-            self._failed(service, circuit, "timeout", "no answer in time")
+                if answer is None or answer.status is None:
+                    raise too_slow() from None
+            else:
+                self._failed(service, circuit, "timeout", "no answer in time")
         except UpstreamFailed as error:
             if body.refused:
                 circuit.abandoned()
