@@ -184,10 +184,11 @@ async def test_a_second_tab_sees_the_same_book_at_its_newest_price(server: Socke
     assert (await second.hear())["data"]["current_price"] == 44000.0
 
 
-async def test_the_read_model_survives_redelivery_and_keeps_only_open_positions(platform: TestPlatform) -> None:
-    opened = example_of(PositionOpened, user_id="usr_a", position_id="pos_1")
+async def test_the_read_model_keeps_open_positions_as_they_are_now_and_drops_closed_ones(
+    platform: TestPlatform,
+) -> None:
     await platform.given_events(
-        opened,
+        example_of(PositionOpened, user_id="usr_a", position_id="pos_1"),
         example_of(PositionChanged, user_id="usr_a", position_id="pos_1", quantity="0.5"),
         example_of(PositionOpened, user_id="usr_a", position_id="pos_2"),
         example_of(PositionClosed, user_id="usr_a", position_id="pos_2"),
