@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -174,10 +173,3 @@ async def gateway(start: Start) -> AsyncIterator[Gateway]:
     """A gateway with toys in the same process and the default limits."""
     async with start() as running:
         yield running
-
-
-async def eventually(probe: Callable[[], bool]) -> None:
-    """Waits for a condition, at most 5 s."""
-    async with asyncio.timeout(5):
-        while not probe():
-            await asyncio.sleep(0.005)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from nija_common.storage.unit_of_work import Work
 from nija_common.values.tiers import Tier
 from nija_gateway.domain.standing import CAPACITY
 
@@ -132,6 +134,19 @@ async def test_the_snapshot_ends_sessions_too(gateway: Any) -> None:
     await gateway.known("usr_a", tokens_valid_after_ms=now)
     assert (await gateway.client("usr_a", session_at_ms=now).get(BALANCE)).status_code == 401
     assert (await gateway.client("usr_a", session_at_ms=now + 1).get(BALANCE)).status_code == 200
+
+
+async def test_logout_bites_within_a_second(gateway: Any) -> None:
+    client = gateway.client("usr_a", session_id="ses_1")
+    assert (await client.get(BALANCE)).status_code == 200
+    node = gateway.platform.node
+    work = Work(node.infrastructure.storage_of("auth"), node.infrastructure.bus, gateway.clock, "auth")
+    uow = work.open()
+    uow.emit(gateway.revoked("usr_a", session_id="ses_1"))
+    await work.commit(uow)
+    async with asyncio.timeout(1):
+        while (await client.get(BALANCE)).status_code != 401:
+            await asyncio.sleep(0.02)
 
 
 async def test_revocations_of_the_last_25_hours_are_read_at_the_start(start: Any, clock: Any) -> None:

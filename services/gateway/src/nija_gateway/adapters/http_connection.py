@@ -149,9 +149,6 @@ class Connection(asyncio.Protocol):
                 self._fail(UpstreamFailed("broken", "the answer's head is too large"))
                 self.close()
 
-    def eof_received(self) -> bool:
-        return False
-
     def connection_lost(self, exc: Exception | None) -> None:
         if self._until_eof and exc is None and self._failure is None:
             self._complete = True

@@ -48,10 +48,6 @@ class Standing:
     allowance: Allowance | None = None
     looked_up: bool = False
 
-    @property
-    def complete(self) -> bool:
-        return self.account is not None and self.allowance is not None
-
 
 def default_account(role: Role) -> Account:
     """What holds for a new account before auth's first snapshot: the role of its token, active."""
