@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
 from nija_common.bus.port import Bus, Edge, Listener, Message, NotOwner, TopicPartition
 from nija_common.bus.sqlite import SqliteBus
 from nija_common.bus.sqlite_groups import Groups
-from nija_common.events.topics import Topic
+from nija_common.events.topics import Topic, parked_topic
 from nija_common.storage.sqlite import SqliteDatabase
 from nija_common.values.clock import ManualClock
 
@@ -155,3 +156,17 @@ async def test_what_a_group_no_longer_reads_is_not_kept_for_it(
     assert await bus.prune() == 0
     await joined(facts.name)
     assert await bus.prune() == 3
+
+
+async def test_parked_records_are_kept_however_old(tmp_path: Path) -> None:
+    clock = ManualClock()
+    parked = parked_topic("toy")
+    async with SqliteDatabase.open(tmp_path / "log.sqlite3", clock) as database:
+        bus = SqliteBus(database)
+        await bus.ensure([parked])
+        await bus.send([Message(parked.name, 0, "k", b"{}")])
+        clock.advance(400 * 86_400)
+        await bus.prune()
+        place = TopicPartition(parked.name, 0)
+        async with bus.read({place: Edge.BEGINNING}) as reader:
+            assert [r.value for r in await reader.poll(10, 1.0)] == [b"{}"]

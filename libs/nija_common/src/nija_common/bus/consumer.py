@@ -101,16 +101,19 @@ class ConsumerRunner:
         self.joined = asyncio.Event()
 
     async def run(self) -> None:
-        """Consumes until cancelled. A bus that is away is waited for."""
+        """Consumes until cancelled. A bus or a store that is away is waited for."""
         failures = 0
         while True:
+            self._places.clear()
             try:
                 async with self._bus.join(self._group, list(self._topics), self) as member:
                     self.joined.set()
                     failures = 0
                     await self._consume(member)
-            except BusUnavailable as error:
-                log.warning("bus_unavailable", group=self._group, reason=str(error))
+            except (BusUnavailable, NijaError) as error:
+                if not is_transient(error):
+                    raise
+                log.warning("consumer_waits", group=self._group, reason=str(error))
                 await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
                 failures += 1
 

@@ -37,13 +37,14 @@ class Droppable:
 
 
 def lanes_with_policy(connection: sqlite3.Connection) -> list[LanePolicy]:
-    """Every lane. A group that is registered for the topic and has committed nothing has read nothing."""
+    """Every lane but those of topics that are kept for ever. A group that is registered for the topic and has committed nothing has read nothing."""
     rows = connection.execute(
         """SELECT l.lane, t.kind, l.compacted_to, l.next_offset,
                   coalesce((SELECT min(coalesce(o.next_offset, 0)) FROM log_subscriptions s
                             LEFT JOIN log_offsets o ON o.group_name = s.group_name AND o.lane = l.lane
                             WHERE s.topic = l.topic), l.next_offset)
-           FROM log_lanes l JOIN log_topics t ON t.topic = l.topic ORDER BY l.lane"""
+           FROM log_lanes l JOIN log_topics t ON t.topic = l.topic
+           WHERE json_extract(t.policy, '$."retention.ms"') IS NOT '-1' ORDER BY l.lane"""
     ).fetchall()
     return [LanePolicy(lane, Kind(kind), compacted_to, end, read_to) for lane, kind, compacted_to, end, read_to in rows]
 

@@ -35,6 +35,8 @@ class Topic:
     kind: Kind
     key: str
     partitions: int = PARTITIONS
+    kept: bool = False
+    """Never dropped by age: an operator has to look at it first."""
 
     @property
     def sequenced(self) -> bool:
@@ -46,6 +48,8 @@ class Topic:
         """The topic's settings on Kafka."""
         if self.kind is Kind.STATE:
             return {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"}
+        if self.kept:
+            return {"cleanup.policy": "delete", "retention.ms": "-1"}
         retention = 7 * 24 * HOUR_MS if self.kind is Kind.FACT else HOUR_MS
         return {"cleanup.policy": "delete", "retention.ms": str(retention)}
 
@@ -64,7 +68,7 @@ AUDIT = Topic("nija-audit", Kind.FACT, "user")
 
 def parked_topic(service: str) -> Topic:
     """Where a service's consumers put what they cannot handle, with the error beside it."""
-    return Topic(f"nija-parked-{service}", Kind.FACT, "original")
+    return Topic(f"nija-parked-{service}", Kind.FACT, "original", kept=True)
 
 
 SHARED_TOPICS: tuple[Topic, ...] = (

@@ -203,6 +203,8 @@ class TradeReduced(Event):
         "reason": "take_profit",
         "at_ms": 1769683320000,
         "market_time_ms": 1769683200000,
+        "entry_price": 43210.5,
+        "size_usd": "499.95",
     }
 
     user_id: str
@@ -220,6 +222,9 @@ class TradeReduced(Event):
     reason: ExitReason
     at_ms: int
     market_time_ms: int
+    entry_price: float | None = None
+    size_usd: str | None = None
+    """Of the whole trade, as in `trade.opened`."""
 
 
 class TradeClosed(Event):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import secrets
 
 from cryptography.exceptions import InvalidTag
@@ -25,10 +26,16 @@ class Sealer:
         if len(key) != 32:
             raise ValueError("a key-encryption key has 32 bytes")
         self._key = AESGCM(key)
+        self._hash_key = hmac.digest(key, b"nija-keyed-hash", "sha256")
         self.key_id = hashlib.sha256(b"nija-kek" + key).hexdigest()[:12]
 
     def __repr__(self) -> str:
         return f"Sealer(key_id={self.key_id!r})"
+
+    def keyed_hash(self, value: bytes, *, purpose: str) -> str:
+        """A name for a value that can be found again but, without the key, not guessed. Differs by purpose."""
+        purpose_key = hmac.digest(self._hash_key, purpose.encode(), "sha256")
+        return hmac.digest(purpose_key, value, "sha256").hex()
 
     def seal(self, plain: bytes, *, bound_to: str) -> str:
         """Text that only `open` with the same key and the same `bound_to` turns back."""
