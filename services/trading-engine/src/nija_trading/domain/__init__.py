@@ -1,1 +1,1 @@
-"""What is true, allowed and computed in trading: no I/O, no clock, no randomness."""
+"""Trading's rules: pure values and functions. No I/O, no waiting, no clock, no randomness."""

@@ -1,0 +1,35 @@
+"""TradingView's webhook, and the key that it needs."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from nija_common.http.identity import CallerDep, ClientDep
+from nija_common.values.times import iso
+from nija_trading.api.deps import DepsDep, actor_of
+from nija_trading.handlers import signals, webhook_keys
+from nija_trading.schemas import AlertAnswer, WebhookKeyAnswer, WebhookKeyView
+
+router = APIRouter()
+
+
+@router.post("/api/v1/webhooks/tradingview")
+async def tradingview(request: Request, deps: DepsDep) -> AlertAnswer:
+    """An alert: JSON whatever the content type, the key in the body."""
+    trade_id = await signals.receive(deps, await request.body())
+    return AlertAnswer(received=True, trade_id=trade_id, status="processing")
+
+
+@router.post("/api/v1/config/webhook-key", status_code=201)
+async def rotate_webhook_key(caller: CallerDep, client: ClientDep, deps: DepsDep) -> WebhookKeyAnswer:
+    """Make or rotate the key; this answer is the only one that shows it."""
+    cmd = webhook_keys.RotateKey(actor_of(caller, client), caller.registered_at_ms)
+    secret, key = await deps.work.run(webhook_keys.rotate_key, deps, cmd, queue=caller.user_id)
+    return WebhookKeyAnswer(webhook_key=secret, created_at=iso(key.created_at_ms))
+
+
+@router.get("/api/v1/config/webhook-key")
+async def webhook_key(caller: CallerDep, deps: DepsDep) -> WebhookKeyView:
+    """The key, masked."""
+    key = await webhook_keys.key_view(deps, caller.user_id)
+    return WebhookKeyView(webhook_key_masked=f"{webhook_keys.PREFIX}…{key.ending}", created_at=iso(key.created_at_ms))

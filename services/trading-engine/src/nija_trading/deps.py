@@ -1,0 +1,34 @@
+"""What the parts of trading work with; `wiring.py` builds it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from nija_common.bus.port import Bus
+from nija_common.runtime.freshness import Freshness
+from nija_common.storage.port import Storage
+from nija_common.storage.unit_of_work import Work
+from nija_common.values.clock import Clock
+from nija_trading.ports import Broker, Market
+from nija_trading.settings import TradingSettings
+from nija_trading.store import TradingStore
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """`market` is None where there is no market data (live candles are not available yet). `looks` is set by whoever
+    knows that the worker should look at switches now."""
+
+    settings: TradingSettings
+    clock: Clock
+    storage: Storage
+    store: TradingStore
+    work: Work
+    bus: Bus
+    freshness: Freshness
+    market: Market | None
+    broker: Broker
+    draining: asyncio.Event
+    holder: str
+    looks: asyncio.Event

@@ -1,0 +1,296 @@
+"""The worker's work on one account: its steps, its commands, its orders. Every commit guards the account.
+
+An order leaves in two units of work: the intent (`advance`, `obey`), the outcome (`settle`). Order paths: ACTIVE;
+REDUCING, where `Terms.blocked` names what forbids entries; HALTED, without a valid lease, where nothing leaves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from nija_common.events.base import Event
+from nija_common.storage.unit_of_work import UnitOfWork
+from nija_common.telemetry import metrics
+from nija_trading.deps import Deps
+from nija_trading.domain import account as accounts
+from nija_trading.domain import facts
+from nija_trading.domain.apex.reasons import Denial
+from nija_trading.domain.brokering import entries_cancelled, outcome, refused, stops_moved
+from nija_trading.domain.commands import Command
+from nija_trading.domain.controls import REPLAY, MarketClock
+from nija_trading.domain.desk import Desk, Terms, Turn
+from nija_trading.domain.records import PAPER_CASH, Order
+from nija_trading.domain.stepping import next_turn
+from nija_trading.domain.trading import Mark, close_positions, open_by_alert
+from nija_trading.handlers.memory import Bot, Memory, recall, step_seen
+from nija_trading.ports import Market
+
+OUTCOME_S = 0.4
+"""An opening order is with the broker within half a second of the reading of the switches, or it does not leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A step to which an account is to be brought."""
+
+    bot: Bot
+    step_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A command for an account."""
+
+    bot: Bot
+    command_id: str
+
+
+async def advance(deps: Deps, bot: Bot, step_ms: int) -> None:
+    """Brings an account to a step, commit by commit; nothing is left waiting for the broker. Raises ShardLost."""
+    more = True
+    while more:
+        bot.memory, more = await deps.work.run(_advance, deps, Target(bot, step_ms), queue=bot.user_id)
+        await settle(deps, bot)
+
+
+async def settle(deps: Deps, bot: Bot) -> None:
+    """Sends what is to be sent, looks up what may have been, and records the answers."""
+    while bot.memory is not None and bot.memory.waits_for_broker():
+        bot.memory = await deps.work.run(_settle, deps, bot, queue=bot.user_id, deadline_s=OUTCOME_S)
+
+
+async def obey(deps: Deps, bot: Bot, command: Command) -> None:
+    """Takes a command; row and effect end in one unit of work, then what it sent is settled."""
+    bot.memory = await deps.work.run(_obey, deps, Errand(bot, command.id), queue=bot.user_id)
+    await settle(deps, bot)
+
+
+async def claim(deps: Deps, bot: Bot) -> None:
+    """A take-over's first commit for an account: the epoch raised, so that whoever had it before can write no more."""
+    bot.memory = await deps.work.run(_claim, deps, bot, queue=bot.user_id)
+    await settle(deps, bot)
+
+
+async def halt(deps: Deps, bot: Bot) -> None:
+    """What the global switch asks of an account: stopped, entries cancelled, closed where it says so."""
+    bot.memory = await deps.work.run(_halt, deps, bot, queue=bot.user_id)
+    await settle(deps, bot)
+
+
+async def finish(deps: Deps, bot: Bot) -> None:
+    """The replay has reached its last candle: the bot pauses, and nothing waits for an open that will not come."""
+    bot.memory = await deps.work.run(_finish, deps, bot, queue=bot.user_id)
+
+
+async def _claim(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
+    memory = await recall(deps, bot)
+    return memory.written(uow, ())
+
+
+async def _advance(deps: Deps, target: Target, uow: UnitOfWork) -> tuple[Memory, bool]:
+    """Turns until one has to be written (then there is more to do), or the step is done."""
+    market = _market(deps)
+    memory = await recall(deps, target.bot)
+    for key in memory.live():
+        while not memory.desk(key).waits_for_broker():
+            terms = memory.terms(key, deps.clock.now_ms())
+            turn = _next(market, memory.desk(key), terms, target.step_ms, deps.clock.now_ms())
+            if turn is None:
+                break
+            if turn.write and _opens(memory.desk(key), turn.desk):
+                allowance = await deps.store.allowance(memory.account.id)
+                if allowance != memory.allowance:
+                    memory = replace(memory, allowance=allowance, read_at=deps.clock.monotonic())
+                    continue
+            memory = memory.with_turn(turn)
+            if turn.write:
+                return memory.written(uow, turn.events), True
+    return memory, False
+
+
+def _next(market: Market, desk: Desk, terms: Terms, target_ms: int, at_ms: int) -> Turn | None:
+    """The next turn on the way to a step; None at its end."""
+    ledger = desk.ledger
+    if ledger.decided_ms < ledger.matched_ms or ledger.decided_ms >= target_ms:
+        return next_turn(desk, step_seen(market, desk, ledger.matched_ms, terms), terms, at_ms)
+    step_ms = market.after(ledger.decided_ms)
+    if step_ms is None:
+        return None
+    return next_turn(desk, step_seen(market, desk, step_ms, terms), terms, at_ms)
+
+
+def _opens(before: Desk, after: Desk) -> bool:
+    return any(order.side == "buy" and order.id not in before.orders for order in after.submitting())
+
+
+async def _settle(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
+    """The outcomes of everything that waits, in one commit. Opening orders leave only if the switches, read now, allow."""
+    memory = await recall(deps, bot)
+    if any(order.side == "buy" for key in memory.desks for order in memory.desk(key).submitting()):
+        allowance = replace(memory.allowance, switch=await deps.store.switch())
+        memory = replace(memory, allowance=allowance)
+    events: list[Event] = []
+    for key in memory.desks:
+        terms = memory.terms(key, deps.clock.now_ms())
+        for order in memory.desk(key).submitting():
+            turn = await _sent(deps, memory.desk(key), order, terms)
+            memory = memory.with_turn(turn)
+            events += turn.events
+        if memory.desk(key).stops_differ():
+            turn = stops_moved(memory.desk(key), deps.clock.now_ms())
+            memory = memory.with_turn(turn)
+            events += turn.events
+    return memory.written(uow, tuple(events))
+
+
+async def _sent(deps: Deps, desk: Desk, order: Order, terms: Terms) -> Turn:
+    now_ms = deps.clock.now_ms()
+    reply = await deps.broker.look_up(desk, order)
+    if reply is None:
+        if order.side == "buy" and terms.blocked is Denial.KILL_SWITCH:
+            return refused(desk, order, Denial.KILL_SWITCH.value, terms, now_ms)
+        reply = await deps.broker.submit(desk, order)
+    turn = outcome(desk, reply, terms, now_ms)
+    state = turn.desk.orders[order.id].state
+    metrics.ORDERS.labels(order.broker, "paper" if order.paper else "live", state).inc()
+    return turn
+
+
+async def _obey(deps: Deps, order: Errand, uow: UnitOfWork) -> Memory:
+    """One command. A row that is gone has had its effect."""
+    bot = order.bot
+    memory = await recall(deps, bot)
+    command = await deps.store.command(order.command_id)
+    if command is None:
+        return memory
+    uow.delete(command)
+    events: list[Event] = []
+    if command.kind == "start":
+        memory = await _start(deps, bot, memory, uow, events)
+    elif command.kind == "open":
+        memory = await _open(deps, bot, memory, command, events)
+    else:
+        memory = _close(deps, bot, memory, command, events)
+    return memory.written(uow, tuple(events))
+
+
+async def _start(deps: Deps, bot: Bot, memory: Memory, uow: UnitOfWork, events: list[Event]) -> Memory:
+    account = memory.account
+    key = account.current
+    if account.status != "starting" or key is None:
+        return memory
+    now_ms = deps.clock.now_ms()
+    market = _market(deps)
+    if await deps.store.clock() is None:
+        uow.save(MarketClock(id=REPLAY, anchor_wall_ms=await deps.storage.now_ms(), anchor_step_ms=market.first_ms))
+    running, event = accounts.run(account, cash=PAPER_CASH, step_ms=bot.shard.doing_ms, at_ms=now_ms)
+    events.append(event)
+    if key in memory.desks:
+        return replace(memory, account=running)
+    desk = await deps.store.desk(running, key)
+    if desk.paper.version == 0:
+        events.append(facts.balance_read(desk, now_ms, initial=True))
+    return replace(memory, account=running, stored={**memory.stored, key: desk}, desks={**memory.desks, key: desk})
+
+
+async def _open(deps: Deps, bot: Bot, memory: Memory, command: Command, events: list[Event]) -> Memory:
+    """An alert. Settings, standing and switches are read anew: nothing is opened on an old reading."""
+    memory = replace(memory, allowance=await deps.store.allowance(memory.account.id))
+    trade = await deps.store.trade(command.trade_id or "")
+    now_ms = deps.clock.now_ms()
+    if trade is None or trade.status != "pending" or command.symbol is None:
+        return memory
+    key = accounts.ledger_key(trade.broker, trade.paper)
+    if key not in memory.desks:
+        key = memory.account.current or key
+    desk = memory.desk(key)
+    desk = replace(desk, trades={**desk.trades, trade.id: trade})
+    market, step_ms = _market(deps), bot.shard.now_ms
+    marks = {symbol: mark.price for symbol, mark in _marks(market, desk, step_ms).items()}
+    turn = open_by_alert(
+        desk,
+        command,
+        market.mark(command.symbol, step_ms),
+        marks,
+        memory.terms(key, now_ms),
+        now_ms,
+        await deps.storage.now_ms(),
+    )
+    events += turn.events
+    return memory.with_turn(turn)
+
+
+def _close(deps: Deps, bot: Bot, memory: Memory, command: Command, events: list[Event]) -> Memory:
+    """Closings of one position or of all, and for a halt the end of resting entries."""
+    now_ms = deps.clock.now_ms()
+    market = _market(deps)
+    for key in list(memory.desks):
+        if command.kind == "halt":
+            terms = memory.terms(key, now_ms)
+            turn = entries_cancelled(memory.desk(key), command.reason, terms, now_ms, targets=command.targets)
+            memory = memory.with_turn(turn)
+            events += turn.events
+        desk = memory.desk(key)
+        chosen = [
+            position
+            for position in desk.positions.values()
+            if (command.kind == "halt" and command.close)
+            or position.id == command.position_id
+            or (command.kind == "close" and position.symbol == command.symbol)
+        ]
+        turn = close_positions(desk, command, chosen, _marks(market, desk, bot.shard.now_ms), now_ms)
+        memory = memory.with_turn(turn)
+    return memory
+
+
+async def _halt(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
+    memory = await recall(deps, bot)
+    switch = await deps.store.switch()
+    memory = replace(memory, allowance=replace(memory.allowance, switch=switch))
+    events: list[Event] = []
+    now_ms = deps.clock.now_ms()
+    if memory.account.switch_generation < switch.generation:
+        account, told = accounts.end(memory.account, by="kill_switch", reason=switch.reason or None, at_ms=now_ms)
+        memory = replace(memory, account=account)
+        events += told
+    order = Command(
+        id=f"halt-{switch.generation}-{now_ms}",
+        shard=memory.account.shard,
+        user_id=memory.account.id,
+        kind="halt",
+        at_ms=now_ms,
+        close=switch.active and switch.close_positions,
+        reason="kill_switch",
+    )
+    before = memory
+    memory = _close(deps, bot, memory, order, events)
+    if memory == before and not events:
+        return memory
+    return memory.written(uow, tuple(events))
+
+
+async def _finish(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
+    memory = await recall(deps, bot)
+    if memory.account.status != "running":
+        return memory
+    now_ms = deps.clock.now_ms()
+    reason = "The replay has reached its last candle; open positions stay as they are."
+    account, event = accounts.pause(memory.account, reason=reason, at_ms=now_ms)
+    memory = replace(memory, account=account)
+    events: list[Event] = [event]
+    for key in list(memory.desks):
+        turn = entries_cancelled(memory.desk(key), "paused", memory.terms(key, now_ms), now_ms)
+        memory = memory.with_turn(turn)
+        events += turn.events
+    return memory.written(uow, tuple(events))
+
+
+def _marks(market: Market, desk: Desk, step_ms: int) -> dict[str, Mark]:
+    found = {symbol: market.mark(symbol, step_ms) for symbol in desk.positions}
+    return {symbol: mark for symbol, mark in found.items() if mark is not None}
+
+
+def _market(deps: Deps) -> Market:
+    """A bot runs only where there is market data: `start` refuses without."""
+    assert deps.market is not None
+    return deps.market

@@ -1,0 +1,177 @@
+"""What a worker remembers of an account between its commits, and how that becomes a commit.
+
+Memory is only ever a shortcut: it is taken out before a handler works on it and put back after the commit, so a
+conflict, a failure or an unknown outcome leaves nothing to trust, and the next look reads the documents again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from nija_common.events.base import Event
+from nija_common.storage.unit_of_work import UnitOfWork
+from nija_common.values.document import Document
+from nija_trading.deps import Deps
+from nija_trading.domain.account import Account
+from nija_trading.domain.controls import Shard
+from nija_trading.domain.desk import Desk, Terms, Turn, changes, committed
+from nija_trading.domain.gates import Allowance, terms_of
+from nija_trading.domain.stepping import Step, fold, fold_flat
+from nija_trading.ports import Market
+
+ALLOWANCE_S = 1.0
+"""How long a reading of settings, standing and switch serves where nothing is opened."""
+
+
+class ShardLost(Exception):
+    """Another worker has the shard, or this one's lease has run out: nothing more may be done for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """An account and its ledgers: as stored, and as they are now."""
+
+    account: Account
+    stored: Mapping[str, Desk]
+    desks: Mapping[str, Desk]
+    allowance: Allowance
+    read_at: float
+
+    def desk(self, key: str) -> Desk:
+        """A ledger's desk with the account as it is now."""
+        return replace(self.desks[key], account=self.account)
+
+    def with_desk(self, desk: Desk) -> Memory:
+        """The memory after a change of a desk, its account included."""
+        return replace(self, account=desk.account, desks={**self.desks, desk.key: desk})
+
+    def with_turn(self, turn: Turn) -> Memory:
+        return self.with_desk(turn.desk)
+
+    def live(self) -> list[str]:
+        """Ledgers that are stepped: those that hold something, and that of a bot that runs."""
+        keys = [key for key, desk in self.desks.items() if desk.positions or desk.open_orders()]
+        current = self.account.current
+        runs = self.account.status in ("running", "paused")
+        if runs and current is not None and current in self.desks and current not in keys:
+            keys.append(current)
+        return keys
+
+    def waits_for_broker(self) -> bool:
+        return any(self.desk(key).waits_for_broker() for key in self.desks)
+
+    def reached_ms(self) -> int | None:
+        """The last step that every live ledger has decided."""
+        return min((self.account.ledgers[key].decided_ms for key in self.live()), default=None)
+
+    def terms(self, key: str, now_ms: int) -> Terms:
+        return terms_of(self.account, key, self.allowance, now_ms)
+
+    def written(self, uow: UnitOfWork, events: tuple[Event, ...]) -> Memory:
+        """Collects everything that differs from what is stored; answers the memory as it will be stored."""
+        saves: dict[tuple[type[Document], str], Document] = {}
+        deletes: list[Document] = []
+        after: dict[str, Desk] = {}
+        account = self.account.model_copy(update={"version": self.account.version + 1})
+        for key in self.desks:
+            desk = self.desk(key)
+            written = changes(self.stored[key], desk)
+            saves.update({(type(document), document.id): document for document in written.saves})
+            deletes += written.deletes
+            after[key] = replace(committed(desk, written), account=account)
+        uow.save(self.account, *saves.values())
+        uow.delete(*deletes)
+        uow.emit(*events)
+        return replace(self, account=account, stored=after, desks=after)
+
+
+@dataclass(slots=True)
+class HeldShard:
+    """A shard that this worker has a lease on. `now_ms`: the step that it has reached; `doing_ms`: the one it is at."""
+
+    number: int
+    epoch: int
+    valid_until: float
+    document: Shard
+    now_ms: int
+    doing_ms: int
+    lost: bool = False
+    bots: dict[str, Bot] = field(default_factory=dict)
+
+    def check(self, monotonic: float) -> None:
+        """Raises ShardLost where nothing may be done for this shard any more (HALTED)."""
+        if self.lost or monotonic >= self.valid_until:
+            self.lost = True
+            raise ShardLost(self.document.id)
+
+
+@dataclass(slots=True)
+class Bot:
+    """One account of a held shard. `memory` None: it has to be read."""
+
+    user_id: str
+    shard: HeldShard
+    memory: Memory | None = None
+
+    def taken(self) -> Memory | None:
+        """The memory, which is not trusted again before it is put back."""
+        memory, self.memory = self.memory, None
+        return memory
+
+
+async def recall(deps: Deps, bot: Bot) -> Memory:
+    """The account from memory, or read and carried to the step that its shard has committed. Raises ShardLost."""
+    bot.shard.check(deps.clock.monotonic())
+    memory = bot.taken()
+    if memory is None:
+        return await _read(deps, bot)
+    if deps.clock.monotonic() - memory.read_at < ALLOWANCE_S:
+        return memory
+    return replace(memory, allowance=await deps.store.allowance(bot.user_id), read_at=deps.clock.monotonic())
+
+
+async def _read(deps: Deps, bot: Bot) -> Memory:
+    account = await deps.store.account(bot.user_id)
+    if account is None or account.epoch > bot.shard.epoch:
+        bot.shard.lost = account is not None
+        raise ShardLost(bot.user_id)
+    if account.epoch < bot.shard.epoch:
+        account = account.changed(epoch=bot.shard.epoch)
+    desks = {key: await deps.store.desk(account, key) for key in account.ledgers}
+    memory = Memory(account, desks, desks, await deps.store.allowance(bot.user_id), deps.clock.monotonic())
+    return _carried(deps, bot, memory)
+
+
+def _carried(deps: Deps, bot: Bot, memory: Memory) -> Memory:
+    """Folds what happened to nobody: the steps that the shard has committed without a word of this account."""
+    shard = bot.shard.document
+    target = shard.behind.get(bot.user_id, shard.step_ms)
+    if deps.market is None or target is None:
+        return memory
+    for key in memory.desks:
+        desk = memory.desk(key)
+        terms = memory.terms(key, deps.clock.now_ms())
+        memory = memory.with_desk(carried_to(deps.market, desk, target, terms))
+    return memory
+
+
+def carried_to(market: Market, desk: Desk, target_ms: int, terms: Terms) -> Desk:
+    """A desk folded over committed steps. One that waits in the middle of a step stays there."""
+    while desk.ledger.matched_ms == desk.ledger.decided_ms < target_ms and not desk.waits_for_broker():
+        if not desk.positions and not desk.open_orders():
+            return fold_flat(desk, target_ms, market.last_open(terms.pairs, target_ms), terms)
+        step_ms = market.after(desk.ledger.decided_ms)
+        if step_ms is None:
+            break
+        desk = fold(desk, step_seen(market, desk, step_ms, terms), terms)
+    return desk
+
+
+def step_seen(market: Market, desk: Desk, step_ms: int, terms: Terms) -> Step:
+    """A step as this desk sees it: its pairs first, then what it holds besides."""
+    more = desk.symbols().difference(terms.pairs)
+    symbols = (*terms.pairs, *sorted(more)) if more else terms.pairs
+    marks = {symbol: mark.price for symbol in desk.positions if (mark := market.mark(symbol, step_ms)) is not None}
+    openings = market.openings(symbols, step_ms) if desk.book.orders else ()
+    return Step(step_ms, market.closes(symbols, step_ms, terms.rules.profile), marks, openings)

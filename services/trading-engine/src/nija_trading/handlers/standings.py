@@ -1,0 +1,60 @@
+"""Keeps the read models that decisions of trading rest on, and stops the bot of a disabled account."""
+
+from __future__ import annotations
+
+from nija_common.events.base import Received
+from nija_common.events.identity import UserSnapshot
+from nija_common.events.preferences import SettingsSnapshot
+from nija_common.events.subscriptions import SubscriptionSnapshot
+from nija_common.events.trading import KillSwitchSnapshot
+from nija_common.storage.unit_of_work import UnitOfWork
+from nija_trading.deps import Deps
+from nija_trading.domain.account import end
+from nija_trading.domain.standing import Revision, Standing
+
+
+def newer(revision: Revision, known: Revision | None) -> bool:
+    """Whether a snapshot is news."""
+    return known is None or revision > tuple(known)
+
+
+async def remember_user(deps: Deps, received: Received[UserSnapshot], uow: UnitOfWork) -> None:
+    """The administrator's status of an account; a disabled account's bot stops, its positions stay guarded."""
+    event = received.event
+    standing = await deps.store.standing(event.user_id) or Standing(id=event.user_id)
+    if not newer(received.revision, standing.user_revision):
+        return
+    uow.save(standing.model_copy(update={"status": event.status, "user_revision": received.revision}))
+    if event.status != "disabled":
+        return
+    account = await deps.store.account(event.user_id)
+    if account is not None and account.status != "stopped":
+        stopped, events = end(account, by="disabled", reason="The account is disabled.", at_ms=deps.clock.now_ms())
+        uow.save(stopped)
+        uow.emit(*events)
+
+
+async def remember_subscription(deps: Deps, received: Received[SubscriptionSnapshot], uow: UnitOfWork) -> None:
+    """Tier, limits, and whether the last payment failed."""
+    event = received.event
+    standing = await deps.store.standing(event.user_id) or Standing(id=event.user_id)
+    if newer(received.revision, standing.subscription_revision):
+        update = {
+            "effective": event.effective,
+            "past_due": event.status == "past_due",
+            "subscription_revision": received.revision,
+        }
+        uow.save(standing.model_copy(update=update))
+
+
+async def remember_settings(deps: Deps, received: Received[SettingsSnapshot], uow: UnitOfWork) -> None:
+    """The user's own trading settings."""
+    event = received.event
+    known = await deps.store.preferences(event.user_id)
+    if newer(received.revision, known.revision):
+        uow.save(known.model_copy(update={"trading": event.trading, "revision": received.revision}))
+
+
+def switch_changed(deps: Deps, received: Received[KillSwitchSnapshot]) -> None:
+    """Only an accelerator: the worker looks at the documents now instead of within a second."""
+    deps.looks.set()

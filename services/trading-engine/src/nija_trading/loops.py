@@ -1,0 +1,109 @@
+"""What the worker role does on its own: keeps leases, steps the market, obeys commands, hears wake-ups.
+
+A bus outage moves no shard and stops no bot: wake-ups only make the next look come sooner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from nija_common.bus.port import BusUnavailable, Edge, TopicPartition
+from nija_common.events.topics import TRADING_COMMANDS
+from nija_common.runtime.manifest import Task
+from nija_trading.deps import Deps
+from nija_trading.handlers import worker as work
+from nija_trading.handlers.worker import TRANSIENT, Worker
+
+log = structlog.get_logger(__name__)
+
+PAUSE_S = 0.5
+"""After a failure that waiting can heal, and between two tries of the bus."""
+POLL_S = 0.5
+
+
+async def run_worker(deps: Deps) -> None:
+    """One worker, until cancelled; then its leases are given back. Without market data there is nothing to do."""
+    if deps.market is None:
+        log.warning("no_market_data", reason="live candles are not available yet; bots cannot be started")
+        await asyncio.Event().wait()
+        return
+    worker = Worker(deps, deps.market)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_leases(worker), name="worker leases")
+            group.create_task(_steps(worker), name="worker steps")
+            group.create_task(_looks(worker), name="worker looks")
+            group.create_task(_wake_ups(worker), name="worker wake-ups")
+    finally:
+        await work.leave(worker)
+
+
+async def _leases(worker: Worker) -> None:
+    deps = worker.deps
+    while True:
+        await _patiently("leases", work.renew, worker)
+        await deps.clock.sleep(deps.settings.trading_renew_ms / 1000)
+
+
+async def _steps(worker: Worker) -> None:
+    deps = worker.deps
+    while True:
+        worker.moved.clear()
+        wait_s = await _patiently("steps", work.step, worker)
+        poll_s = deps.settings.trading_poll_ms / 1000
+        await _until(deps, worker.moved, poll_s if wait_s is None else min(wait_s, poll_s))
+
+
+async def _looks(worker: Worker) -> None:
+    deps = worker.deps
+    while True:
+        deps.looks.clear()
+        await _patiently("looks", work.look, worker)
+        await _until(deps, deps.looks, deps.settings.trading_poll_ms / 1000)
+
+
+async def _wake_ups(worker: Worker) -> None:
+    """Reads the wake-ups of the held shards, in no group, from now on; what came before is found by a look."""
+    deps = worker.deps
+    while True:
+        held = worker.held()
+        if not held:
+            await asyncio.sleep(POLL_S / 10)
+            continue
+        places = {TopicPartition(TRADING_COMMANDS.name, number): Edge.END for number in held}
+        try:
+            async with deps.bus.read(places) as reader:
+                deps.looks.set()
+                while worker.held() == held:
+                    if await reader.poll(500, POLL_S):
+                        deps.looks.set()
+        except BusUnavailable as error:
+            log.warning("bus_unavailable", reader="worker", reason=str(error))
+            await asyncio.sleep(PAUSE_S)
+
+
+async def _patiently(what: str, turn: Callable[[Worker], Awaitable[float | None]], worker: Worker) -> float | None:
+    """One turn; what waiting can heal is logged and waited for, anything else ends the process."""
+    try:
+        return await turn(worker)
+    except TRANSIENT as error:
+        log.warning("worker_turn_failed", what=what, reason=repr(error))
+        await asyncio.sleep(PAUSE_S)
+        return None
+
+
+async def _until(deps: Deps, event: asyncio.Event, seconds: float) -> None:
+    """Returns when the event is set, at the latest after `seconds` of the clock port."""
+    sleeper = asyncio.ensure_future(deps.clock.sleep(seconds))
+    waiter = asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait({sleeper, waiter}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        sleeper.cancel()
+        waiter.cancel()
+
+
+WORKER = Task("worker", run_worker)

@@ -1,0 +1,160 @@
+"""How trading keeps its documents: every query has a name here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nija_common.storage.port import Storage
+from nija_common.values.document import Document
+from nija_trading.domain.account import Account
+from nija_trading.domain.alerts import SeenAlert, WebhookKey
+from nija_trading.domain.commands import Command
+from nija_trading.domain.controls import GLOBAL, REPLAY, UNTRIPPED, GlobalSwitch, MarketClock, Shard, shard_id
+from nija_trading.domain.desk import Desk
+from nija_trading.domain.gates import Allowance
+from nija_trading.domain.matching.book import PaperBook
+from nija_trading.domain.records import Order, PaperAccount, Position, Trade, new_paper_account, paper_id
+from nija_trading.domain.standing import Preferences, Standing
+
+COLLECTIONS: tuple[type[Document], ...] = (
+    Account,
+    Command,
+    GlobalSwitch,
+    MarketClock,
+    Order,
+    PaperAccount,
+    Position,
+    Preferences,
+    SeenAlert,
+    Shard,
+    Standing,
+    Trade,
+    WebhookKey,
+)
+PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class TradingStore:
+    """Named reads of trading's database."""
+
+    storage: Storage
+
+    async def account(self, user_id: str) -> Account | None:
+        return await self.storage.get(Account, user_id)
+
+    async def active_accounts(self, shard: int) -> list[Account]:
+        """Accounts of a shard that a worker has to look after."""
+        found: list[Account] = []
+        after: str | None = None
+        while True:
+            page = await self.storage.find(Account, "by_shard", (shard, True), limit=PAGE, after=after)
+            found += page.items
+            after = page.after
+            if after is None:
+                return found
+
+    async def count_active(self) -> int:
+        return await self.storage.count(Account, "by_active", (True,))
+
+    async def switch(self) -> GlobalSwitch:
+        return await self.storage.get(GlobalSwitch, GLOBAL) or UNTRIPPED
+
+    async def standing(self, user_id: str) -> Standing | None:
+        return await self.storage.get(Standing, user_id)
+
+    async def preferences(self, user_id: str) -> Preferences:
+        return await self.storage.get(Preferences, user_id) or Preferences(id=user_id)
+
+    async def allowance(self, user_id: str) -> Allowance:
+        """What holds for a user now. A user whose subscription is not known enters nothing."""
+        standing = await self.standing(user_id)
+        return Allowance(
+            standing or Standing(id=user_id, status="suspended"), await self.preferences(user_id), await self.switch()
+        )
+
+    async def positions(self, user_id: str) -> list[Position]:
+        """Open positions of a user, of every ledger."""
+        return list((await self.storage.find(Position, "by_user", (user_id,), limit=PAGE)).items)
+
+    async def count_positions(self, user_id: str) -> int:
+        return await self.storage.count(Position, "by_user", (user_id,))
+
+    async def count_all_positions(self) -> int:
+        papers = [await self.storage.count(Position, "by_ledger", (paper,)) for paper in (True, False)]
+        return sum(papers)
+
+    async def position(self, position_id: str) -> Position | None:
+        return await self.storage.get(Position, position_id)
+
+    async def open_orders(self, user_id: str) -> list[Order]:
+        return list((await self.storage.find(Order, "by_user", (user_id, True), limit=PAGE)).items)
+
+    async def order(self, order_id: str) -> Order | None:
+        return await self.storage.get(Order, order_id)
+
+    async def trade(self, trade_id: str) -> Trade | None:
+        return await self.storage.get(Trade, trade_id)
+
+    async def trades(self, user_id: str, status: str) -> list[Trade]:
+        return list((await self.storage.find(Trade, "by_user", (user_id, status), limit=PAGE)).items)
+
+    async def commands_of_user(self, user_id: str) -> list[Command]:
+        """Waiting commands of a user, oldest first."""
+        return list((await self.storage.find(Command, "by_user", (user_id,), limit=PAGE)).items)
+
+    async def waiting_commands(self) -> list[Command]:
+        """The oldest waiting commands of every shard."""
+        return list((await self.storage.find(Command, "by_shard", (), limit=PAGE)).items)
+
+    async def command(self, command_id: str) -> Command | None:
+        return await self.storage.get(Command, command_id)
+
+    async def shard(self, number: int) -> Shard:
+        return await self.storage.get(Shard, shard_id(number)) or Shard(id=shard_id(number))
+
+    async def shards(self, numbers: Sequence[int]) -> list[Shard]:
+        found = await self.storage.get_many(Shard, [shard_id(number) for number in numbers])
+        return list(found.values())
+
+    async def clock(self) -> MarketClock | None:
+        return await self.storage.get(MarketClock, REPLAY)
+
+    async def webhook_key(self, user_id: str) -> WebhookKey | None:
+        return await self.storage.get(WebhookKey, user_id)
+
+    async def key_by_hash(self, key_hash: str) -> WebhookKey | None:
+        page = await self.storage.find(WebhookKey, "by_hash", (key_hash,), limit=1)
+        return page.items[0] if page.items else None
+
+    async def seen_alert(self, alert_id: str) -> SeenAlert | None:
+        return await self.storage.get(SeenAlert, alert_id)
+
+    async def desk(self, account: Account, key: str) -> Desk:
+        """One ledger of an account with all that belongs to it. The account must have been read before."""
+        ledger = account.ledgers[key]
+        return await self._desk(account, key, ledger.broker, ledger.paper)
+
+    async def _desk(self, account: Account, key: str, broker: str, paper: bool) -> Desk:
+        book = await self.storage.get(PaperAccount, paper_id(account.id, broker)) or new_paper_account(
+            account.id, broker
+        )
+        mine = (broker, paper)
+        positions = (
+            [p for p in await self.positions(account.id) if (p.broker, p.paper) == mine] if account.positions else []
+        )
+        orders = (
+            [o for o in await self.open_orders(account.id) if (o.broker, o.paper) == mine] if account.orders else []
+        )
+        ids = {position.trade_id for position in positions} | {order.trade_id for order in orders}
+        trades = await self.storage.get_many(Trade, sorted(ids)) if ids else {}
+        return Desk(
+            account=account,
+            key=key,
+            paper=book,
+            book=PaperBook.from_dict(book.book),
+            positions={position.symbol: position for position in positions},
+            orders={order.id: order for order in orders},
+            trades=trades,
+        )

@@ -1,0 +1,169 @@
+"""Trading-engine on the embedded platform, on a small market of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from nija_common.events.identity import UserSnapshot
+from nija_common.events.preferences import AdvancedSettings, NotificationSettings, SettingsSnapshot
+from nija_common.events.preferences import TradingSettings as UserSettings
+from nija_common.events.subscriptions import SubscriptionSnapshot
+from nija_common.runtime.manifest import Service
+from nija_common.testing import TestPlatform, start_platform
+from nija_common.values.clock import Clock, SystemClock
+from nija_common.values.tiers import registration_defaults
+from nija_trading.service import SERVICE
+
+START_MS = 1_700_000_100_000
+USER = "usr_a"
+
+
+def write_calm(folder: Path, bars: int = 2000) -> Path:
+    """BTC-USD rising 0.0001 % a candle: nothing is reached while a test looks on."""
+    rows = ["timestamp_ms,open,high,low,close,volume"]
+    for i in range(bars):
+        o, c = 10_000 * (1 + i * 1e-6), 10_000 * (1 + (i + 1) * 1e-6)
+        rows.append(f"{START_MS + i * 300_000},{o:.2f},{c * 1.0001:.2f},{o * 0.9999:.2f},{c:.2f},{5 + i % 3}")
+    folder.mkdir(exist_ok=True)
+    (folder / "BTC-USD_5m.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+async def until(probe: Callable[[], Awaitable[Any]], what: str = "", seconds: float = 15.0) -> Any:
+    """Waits until `probe` answers something true."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while True:
+        found = await probe()
+        if found:
+            return found
+        assert loop.time() < deadline, f"not within {seconds} s: {what}"
+        await asyncio.sleep(0.01)
+
+
+@dataclass(slots=True)
+class Desk:
+    """A signed-in user of the running engine."""
+
+    platform: TestPlatform
+    user_id: str
+    api: httpx.AsyncClient
+
+    async def settle(self, **trading: Any) -> None:
+        """Standing, trial and settings of the user, as the other services would tell them."""
+        now_ms = self.platform.clock.now_ms()
+        await self.platform.given_events(
+            UserSnapshot(
+                user_id=self.user_id,
+                email="a@nija.example",
+                full_name="Ada",
+                role="user",
+                status="active",
+                registered_at_ms=now_ms,
+            ),
+            source="auth",
+        )
+        await self.platform.given_events(
+            SubscriptionSnapshot(
+                user_id=self.user_id,
+                subscription_id=None,
+                tier="free",
+                interval=None,
+                status="trialing",
+                trial_ends_at_ms=None,
+                period_start_ms=None,
+                period_end_ms=None,
+                cancel_at_period_end=False,
+                effective=registration_defaults(now_ms),
+            ),
+            source="billing",
+        )
+        chosen = {"allowed_pairs": ("BTC-USD",), **trading}
+        await self.platform.given_events(
+            SettingsSnapshot(
+                user_id=self.user_id,
+                trading=UserSettings(**chosen),
+                notifications=NotificationSettings(),
+                advanced=AdvancedSettings(),
+            ),
+            source="accounts",
+        )
+
+    async def start(self, **body: Any) -> httpx.Response:
+        """POST /trading/start."""
+        asked = {"broker": "coinbase", "paper_trading": True, "risk_profile": "medium", "strategy": "SIGNALS_ONLY"}
+        return await self.api.post("/api/v1/trading/start", json={**asked, **body})
+
+    async def status(self) -> dict[str, Any]:
+        """GET /trading/status."""
+        answer = await self.api.get("/api/v1/trading/status")
+        assert answer.status_code == 200, answer.text
+        data: dict[str, Any] = answer.json()["data"]
+        return data
+
+    async def running(self) -> None:
+        """Waits until the bot runs."""
+        await until(self._runs, "the bot runs")
+
+    async def _runs(self) -> bool:
+        return bool((await self.status())["status"] == "running")
+
+    async def positions(self, count: int) -> None:
+        """Waits until so many positions are open."""
+
+        async def there() -> bool:
+            return bool((await self.status())["active_positions"] == count)
+
+        await until(there, f"{count} positions")
+
+    async def webhook_key(self) -> str:
+        """A new webhook key."""
+        answer = await self.api.post("/api/v1/config/webhook-key")
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["data"]["webhook_key"])
+
+    async def alert(self, key: str, action: str = "buy", **fields: Any) -> httpx.Response:
+        """POST /webhooks/tradingview."""
+        body = {"symbol": "COINBASE:BTCUSD", "action": action, "api_key": key, **fields}
+        return await self.platform.client("trading-engine").post("/api/v1/webhooks/tradingview", json=body)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Callable[..., Any]:
+    """`async with engine() as desk:` the service on real time, a calm market at 300 times its speed."""
+
+    @asynccontextmanager
+    async def open_engine(
+        *, service: Service = SERVICE, clock: Clock | None = None, candles: Path | None = None, **env: str
+    ) -> AsyncIterator[Desk]:
+        folder = candles or write_calm(tmp_path / "candles")
+        variables = {"NIJA_MARKET": "replay", "NIJA_CANDLES": str(folder), "NIJA_SPEED": "300", **env}
+        async with start_platform(
+            tmp_path / "data", [service], clock=clock or SystemClock(), env=variables
+        ) as platform:
+            yield desk_of(platform, USER)
+
+    return open_engine
+
+
+def desk_of(platform: TestPlatform, user_id: str, role: str = "user") -> Desk:
+    """The handle of one user."""
+    return Desk(platform, user_id, platform.client("trading-engine", platform.token(user_id, role=role)))
+
+
+@pytest.fixture
+def user_of() -> Callable[..., Desk]:
+    return desk_of
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., Any]:
+    return until
