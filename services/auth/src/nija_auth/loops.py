@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from nija_auth.deps import Deps
-from nija_auth.domain.documents import LoginFailures, PasswordReset, Session
+from nija_auth.domain.sessions import REMEMBERED_MS
 from nija_auth.handlers import keys, passwords
 from nija_common.runtime.manifest import Loop
 from nija_common.storage.unit_of_work import UnitOfWork
-
-
-@dataclass(frozen=True, slots=True)
-class _Forget:
-    rows: tuple[Session | LoginFailures | PasswordReset, ...]
 
 
 async def rotate(deps: Deps) -> None:
@@ -24,18 +17,20 @@ async def rotate(deps: Deps) -> None:
 async def answer_resets(deps: Deps) -> None:
     """Asks for the mails of reset requests."""
     for request in await deps.people.reset_requests():
-        await deps.work.run(passwords.answer_request, deps, request)
+        await deps.work.run(passwords.answer_request, deps, passwords.AnswerReset(request.id))
 
 
 async def forget_expired(deps: Deps) -> None:
     """Removes sessions, locks and reset links that are over."""
-    rows = await deps.people.expired(deps.clock.now_ms())
-    if rows:
-        await deps.work.run(_forget, deps, _Forget(tuple(rows)))
+    while await deps.work.run(_forget_some, deps, deps.clock.now_ms()):
+        continue
 
 
-async def _forget(_: Deps, command: _Forget, uow: UnitOfWork) -> None:
-    uow.delete(*command.rows)
+async def _forget_some(deps: Deps, now_ms: int, uow: UnitOfWork) -> bool:
+    """Whether there were any. Read here, so that a row that comes to life again is not removed."""
+    rows = await deps.people.expired(now_ms, ended_before_ms=now_ms - REMEMBERED_MS)
+    uow.delete(*rows)
+    return bool(rows)
 
 
 LOOPS = (

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
-PasswordText = Annotated[SecretStr, Field(min_length=1, max_length=1024)]
+
+def _unicode(text: str) -> str:
+    """JSON may spell half of a surrogate pair, which is no character and has no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds something that is no Unicode character") from None
+    return text
+
+
+def _secret_unicode(text: SecretStr) -> SecretStr:
+    _unicode(text.get_secret_value())
+    return text
+
+
+SecretText = Annotated[SecretStr, AfterValidator(_secret_unicode)]
+PasswordText = Annotated[SecretText, Field(min_length=1, max_length=1024)]
 """The policy decides; this only keeps nonsense out of the hasher."""
-Email = Annotated[str, StringConstraints(min_length=1, max_length=320)]
+Email = Annotated[str, StringConstraints(min_length=1, max_length=320), AfterValidator(_unicode)]
 
 
 class _Request(BaseModel):
@@ -18,7 +34,9 @@ class _Request(BaseModel):
 class RegisterRequest(_Request):
     email: Email
     password: PasswordText
-    full_name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    full_name: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_unicode)
+    ]
     accept_terms: Annotated[bool, Field(strict=True)]
 
 
@@ -28,7 +46,7 @@ class LoginRequest(_Request):
 
 
 class RefreshRequest(_Request):
-    refresh_token: Annotated[SecretStr, Field(min_length=1, max_length=4096)]
+    refresh_token: Annotated[SecretText, Field(min_length=1, max_length=4096)]
 
 
 class LogoutRequest(_Request):
@@ -40,7 +58,7 @@ class ResetRequest(_Request):
 
 
 class ConfirmResetRequest(_Request):
-    token: Annotated[SecretStr, Field(min_length=1, max_length=512)]
+    token: Annotated[SecretText, Field(min_length=1, max_length=512)]
     new_password: PasswordText
 
 

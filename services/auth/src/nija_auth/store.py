@@ -73,10 +73,14 @@ class People:
     async def paid_tier(self, user_id: str) -> PaidTier | None:
         return await self.storage.get(PaidTier, user_id)
 
-    async def expired(self, now_ms: int) -> list[Session | LoginFailures | PasswordReset]:
-        """Rows that nobody will ask for again, some of each kind."""
-        past = Range(high=now_ms)
-        sessions = await self.storage.find(Session, "by_expiry", (), past, limit=PAGE)
-        failures = await self.storage.find(LoginFailures, "by_expiry", (), past, limit=PAGE)
-        resets = await self.storage.find(PasswordReset, "by_expiry", (), past, limit=PAGE)
+    async def reset_request(self, request_id: str) -> ResetRequest | None:
+        return await self.storage.get(ResetRequest, request_id)
+
+    async def expired(self, now_ms: int, *, ended_before_ms: int) -> list[Session | LoginFailures | PasswordReset]:
+        """Rows that nobody will ask for again, some of each kind: locks that are over by `now_ms`, sessions and links
+        that ended before the other moment."""
+        ended = Range(high=ended_before_ms)
+        sessions = await self.storage.find(Session, "by_expiry", (), ended, limit=PAGE)
+        failures = await self.storage.find(LoginFailures, "by_expiry", (), Range(high=now_ms), limit=PAGE)
+        resets = await self.storage.find(PasswordReset, "by_expiry", (), ended, limit=PAGE)
         return [*sessions.items, *failures.items, *resets.items]

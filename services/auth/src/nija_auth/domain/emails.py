@@ -22,5 +22,8 @@ def checked(text: str) -> str:
 
 
 def key_of(text: str) -> str:
-    """The form in which addresses are compared; works for anything that was typed."""
-    return text.strip().casefold()
+    """The form in which addresses are compared, whatever form of Unicode or of its domain was typed; works for anything."""
+    try:
+        return checked(text.strip()).casefold()
+    except NijaError:
+        return text.strip().casefold()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nija_auth.domain.documents import Keyring, LoginFailures, Session, SigningKey, User
 from nija_common.errors import ErrorCode, NijaError
 from nija_common.security.tokens import Claims
@@ -15,6 +17,8 @@ LOCK_MS = 15 * 60_000
 PUBLISH_AHEAD_MS = 10 * 60_000
 """A new key is in the key set this long before it signs, twice as long as verifiers keep theirs."""
 RETIRE_MARGIN_MS = 10 * 60_000
+REMEMBERED_MS = 7 * DAY_MS
+"""Sessions and reset links are kept this long after their end, so that the answer says "expired", not "unknown"."""
 
 
 def session_start(user: User, now_ms: int) -> int:
@@ -46,12 +50,28 @@ def may_sign_in(user: User) -> None:
 
 def may_refresh(user: User | None, session: Session | None, now_ms: int) -> tuple[User, Session]:
     """Both, if the session still stands. Raises TOKEN_INVALID, TOKEN_EXPIRED, ACCOUNT_SUSPENDED, ACCOUNT_DISABLED."""
-    if session is None or user is None or session.created_ms <= user.tokens_valid_after_ms:
-        raise NijaError(ErrorCode.TOKEN_INVALID, "This refresh token is not valid. Log in again.")
+    if session is None or user is None:
+        raise _no_session()
+    # First of all the account: suspending ends its sessions as well, and the person is to learn why.
     may_sign_in(user)
+    if session.created_ms <= user.tokens_valid_after_ms:
+        raise _no_session()
     if now_ms >= session.expires_at_ms:
         raise NijaError(ErrorCode.TOKEN_EXPIRED, "This refresh token has expired. Log in again.")
     return user, session
+
+
+def _no_session() -> NijaError:
+    return NijaError(ErrorCode.TOKEN_INVALID, "This refresh token is not valid. Log in again.")
+
+
+def sessions_end(user: User, sessions: Sequence[Session], now_ms: int) -> int:
+    """The moment up to which sessions have ended after a "revoke all": now, and no earlier than any of them began.
+
+    A session's `sat` lies ahead of the clock where it began in the millisecond of the last "revoke all", or where
+    the clock has been set back since.
+    """
+    return max(now_ms, user.tokens_valid_after_ms, *(session.created_ms for session in sessions))
 
 
 def check_lock(failures: LoginFailures | None, now_ms: int) -> None:
@@ -66,10 +86,13 @@ def check_lock(failures: LoginFailures | None, now_ms: int) -> None:
 
 
 def one_more_failure(failures: LoginFailures | None, key: str, now_ms: int) -> LoginFailures:
-    """The tenth failure within 15 minutes of the one before locks for 15 minutes."""
-    known = failures if failures is not None and now_ms < failures.expires_at_ms else None
+    """The tenth failure locks for 15 minutes; a quarter of an hour without one forgets them.
+
+    Raises RATE_LIMIT_EXCEEDED while locked: a failure that was on its way when the lock fell must not lift it.
+    """
+    check_lock(failures, now_ms)
     version = 0 if failures is None else failures.version
-    count = (0 if known is None else known.count) + 1
+    count = 1 if failures is None or now_ms >= failures.expires_at_ms else failures.count + 1
     locked = count >= FAILURES_ALLOWED
     return LoginFailures(
         id=key,

@@ -8,6 +8,7 @@ from nija_auth.deps import Deps
 from nija_auth.domain import emails, passwords
 from nija_auth.domain.documents import User
 from nija_auth.handlers.auditing import Origin, audit
+from nija_auth.handlers.sessions import failures_key
 from nija_auth.handlers.snapshots import end_all_sessions, snapshot
 from nija_common.storage.unit_of_work import UnitOfWork
 from nija_common.values.ids import new_id
@@ -30,7 +31,7 @@ class _Admit:
 
 
 async def create_admin(deps: Deps, command: CreateAdmin) -> User:
-    """Makes an administrator, or makes an account one: its password is replaced and its sessions end.
+    """Makes an administrator, or makes an account one: its password is replaced, a lock lifted, and its sessions end.
 
     Raises INVALID_EMAIL, WEAK_PASSWORD.
     """
@@ -57,6 +58,10 @@ async def _admit(deps: Deps, command: _Admit, uow: UnitOfWork) -> User:
         uow.save(user)
         uow.emit(snapshot(user))
     else:
+        failures = await deps.people.failures(failures_key(deps, user.email_key))
+        if failures is not None:
+            uow.delete(failures)
+        uow.delete(*await deps.people.resets_of(user.id))
         changed = user.model_copy(update={"role": "admin", "password_hash": command.password_hash})
         user = await end_all_sessions(deps, changed, "role_changed", uow)
     uow.emit(audit("admin_created", user.id, Origin(), now_ms))

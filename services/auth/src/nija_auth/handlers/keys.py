@@ -14,7 +14,8 @@ from nija_auth.deps import Deps
 from nija_auth.domain import sessions
 from nija_auth.domain.documents import Keyring, Session, SigningKey, User
 from nija_auth.store import KEYRING
-from nija_common.errors import unavailable
+from nija_common.errors import SettingsError, unavailable
+from nija_common.security.sealing import Unsealable
 from nija_common.security.tokens import jwk_of, sign
 from nija_common.storage.unit_of_work import UnitOfWork
 from nija_common.values.ids import new_id
@@ -34,10 +35,21 @@ class RotateKeys:
 
 
 async def ensure_key(deps: Deps, _: EnsureKey, uow: UnitOfWork) -> None:
-    """Two processes on a fresh store make one: the second one's commit loses, and it finds the first one's."""
-    if await deps.people.keyring() is None:
-        now_ms = deps.clock.now_ms()
-        uow.save(Keyring(id=KEYRING, keys=(_fresh(deps, now_ms, active_from_ms=now_ms),)))
+    """Two processes on a fresh store make one: the second one's commit loses, and it finds the first one's.
+
+    Raises SettingsError where the key-encryption key is another than the one it was sealed with.
+    """
+    keyring = await deps.people.keyring()
+    if keyring is None:
+        # Active since ever: a process whose clock lags a little behind may sign with it too.
+        uow.save(Keyring(id=KEYRING, keys=(_fresh(deps, deps.clock.now_ms(), active_from_ms=0),)))
+        return
+    try:
+        _private(deps, keyring.keys[-1])
+    except Unsealable:
+        raise SettingsError(
+            "NIJA_KEY_ENCRYPTION_KEY: not the key that auth's signing keys were sealed with; set the one used before"
+        ) from None
 
 
 async def rotate_keys(deps: Deps, command: RotateKeys, uow: UnitOfWork) -> bool:
@@ -67,8 +79,11 @@ async def access_token(deps: Deps, user: User, session: Session) -> str:
     key = None if keyring is None else sessions.active_key(keyring, now_ms)
     if key is None:
         raise unavailable("There is no signing key yet.")
-    private = Ed25519PrivateKey.from_private_bytes(deps.sealer.open(key.sealed, bound_to=_row(key.key_id)))
-    return sign(sessions.claims_of(user, session, now_ms), private, key.key_id)
+    return sign(sessions.claims_of(user, session, now_ms), _private(deps, key), key.key_id)
+
+
+def _private(deps: Deps, key: SigningKey) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(deps.sealer.open(key.sealed, bound_to=_row(key.key_id)))
 
 
 def _fresh(deps: Deps, now_ms: int, *, active_from_ms: int) -> SigningKey:

@@ -43,6 +43,13 @@ class AskReset:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerReset:
+    """A stored wish is to be answered."""
+
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConfirmReset:
     """The mailed token, and the new password."""
 
@@ -91,8 +98,11 @@ async def ask_reset(deps: Deps, command: AskReset, uow: UnitOfWork) -> None:
     )
 
 
-async def answer_request(deps: Deps, request: ResetRequest, uow: UnitOfWork) -> None:
+async def answer_request(deps: Deps, command: AnswerReset, uow: UnitOfWork) -> None:
     """Asks for the mail if there is such an account; the token is in it, sealed, and here as a hash."""
+    request = await deps.people.reset_request(command.request_id)
+    if request is None:
+        return
     uow.delete(request)
     user = await deps.people.user_of(request.email_key)
     if user is None or user.status == "disabled":
@@ -153,15 +163,16 @@ async def _replace(deps: Deps, command: _Replace, uow: UnitOfWork) -> None:
             uow.emit(
                 SessionRevoked(user_id=user.id, session_id=session.id, revoked_until_ms=None, reason="password_changed")
             )
+    # A link that was mailed before would undo the change.
+    uow.delete(*await deps.people.resets_of(user.id))
     uow.save(user.model_copy(update={"password_hash": command.new_hash}))
     uow.emit(audit("password_changed", user.id, command.origin, deps.clock.now_ms()))
 
 
 async def _reset(deps: Deps, command: _Reset, uow: UnitOfWork) -> None:
     _, user = await _valid_reset(deps, command.token_hash)
-    for reset in await deps.people.resets_of(user.id):
-        uow.delete(reset)
-    failures = await deps.people.failures(failures_key(user.email_key))
+    uow.delete(*await deps.people.resets_of(user.id))
+    failures = await deps.people.failures(failures_key(deps, user.email_key))
     if failures is not None:
         uow.delete(failures)
     changed = user.model_copy(update={"password_hash": command.new_hash})

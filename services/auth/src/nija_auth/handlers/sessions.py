@@ -55,6 +55,13 @@ class _Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class _Refused:
+    user_id: str
+    code: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
 class _Open:
     user_id: str
     key: str
@@ -69,9 +76,9 @@ def secret_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def failures_key(email_key: str) -> str:
-    """The id of an e-mail's failed logins; the e-mail itself is not kept there."""
-    return hashlib.sha256(f"nija-login|{email_key}".encode()).hexdigest()
+def failures_key(deps: Deps, email_key: str) -> str:
+    """The id of an e-mail's failed logins. Keyed, because whoever reads the table could guess addresses otherwise."""
+    return deps.sealer.keyed_hash(email_key.encode(), purpose="auth/login-failures")
 
 
 async def log_in(deps: Deps, command: LogIn) -> SignedIn:
@@ -81,7 +88,7 @@ async def log_in(deps: Deps, command: LogIn) -> SignedIn:
     ACCOUNT_SUSPENDED, ACCOUNT_DISABLED.
     """
     email_key = emails.key_of(command.email)
-    key = failures_key(email_key)
+    key = failures_key(deps, email_key)
     rules.check_lock(await deps.people.failures(key), deps.clock.now_ms())
     user = await deps.people.user_of(email_key)
     right = await deps.passwords.verify(command.password, None if user is None else user.password_hash)
@@ -89,7 +96,11 @@ async def log_in(deps: Deps, command: LogIn) -> SignedIn:
         failed = _Failed(key, None if user is None else user.id, command.origin)
         await deps.work.run(_count_failure, deps, failed, queue=key)
         raise wrong_credentials()
-    rules.may_sign_in(user)
+    try:
+        rules.may_sign_in(user)
+    except NijaError as refusal:
+        await deps.work.run(_note_refusal, deps, _Refused(user.id, refusal.code.value, command.origin))
+        raise
     new_hash = await deps.passwords.hash(command.password) if deps.passwords.outdated(user.password_hash) else None
     refresh_token = secrets.token_urlsafe(32)
     opened = _Open(user.id, key, user.password_hash, new_hash, secret_hash(refresh_token), command.origin)
@@ -131,6 +142,21 @@ async def _count_failure(deps: Deps, command: _Failed, uow: UnitOfWork) -> None:
     # Nobody's failure is recorded as well, so that both take the same time.
     about = command.user_id or "global"
     uow.emit(audit("user_login", about, command.origin, now_ms, login_method="email_password", success=False))
+
+
+async def _note_refusal(deps: Deps, command: _Refused, uow: UnitOfWork) -> None:
+    """The password was right, the account may not sign in."""
+    uow.emit(
+        audit(
+            "user_login",
+            command.user_id,
+            command.origin,
+            deps.clock.now_ms(),
+            login_method="email_password",
+            success=False,
+            refused=command.code,
+        )
+    )
 
 
 async def _open_session(deps: Deps, command: _Open, uow: UnitOfWork) -> tuple[User, Session]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nija_auth.deps import Deps
 from nija_auth.domain.documents import User
+from nija_auth.domain.sessions import sessions_end
 from nija_common.events.identity import SessionRevoked, UserSnapshot
 from nija_common.storage.unit_of_work import UnitOfWork
 
@@ -23,11 +24,9 @@ def snapshot(user: User) -> UserSnapshot:
 
 async def end_all_sessions(deps: Deps, user: User, reason: str, uow: UnitOfWork) -> User:
     """Every session of the user ends now; the user as saved."""
-    now_ms = deps.clock.now_ms()
-    for session in await deps.people.sessions_of(user.id):
-        uow.delete(session)
-    # A session that began in this very millisecond, or on a clock that ran ahead, ends as well.
-    latest = max([now_ms, user.tokens_valid_after_ms])
+    sessions = await deps.people.sessions_of(user.id)
+    uow.delete(*sessions)
+    latest = sessions_end(user, sessions, deps.clock.now_ms())
     ended = user.model_copy(update={"tokens_valid_after_ms": latest})
     uow.save(ended)
     uow.emit(

@@ -1,0 +1,47 @@
+"""The first administrator: made or promoted, beside a running platform too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nija_auth.handlers.admins import CreateAdmin, create_admin
+from nija_common.errors import NijaError
+from nija_common.events.identity import SessionRevoked, UserSnapshot
+
+NEW_PASSWORD = "Quartz-Lantern-Orchard-7"
+
+
+async def test_a_new_administrator_signs_in_with_the_role(auth: Any) -> None:
+    user = await create_admin(auth.deps, CreateAdmin("Root@nija.example", NEW_PASSWORD))
+    token = (await auth.signed_in("root@nija.example", NEW_PASSWORD))["access_token"]
+    assert (await auth.platform.app("auth").state.tokens.verify(token)).role == "admin"
+    (snapshot,) = await auth.platform.emitted(UserSnapshot)
+    assert (snapshot.user_id, snapshot.role) == (user.id, "admin")
+    (entry,) = await auth.audited("admin_created")
+    assert entry.user_id == user.id
+
+
+async def test_a_promoted_account_has_the_new_password_and_its_sessions_lock_and_links_end(
+    auth: Any, ada: str, expect_refusal: Any
+) -> None:
+    session, link = await auth.signed_in(), await auth.mailed_token()
+    for _ in range(10):
+        await auth.login(password="Wrong-Harbour-99x")
+    user = await create_admin(auth.deps, CreateAdmin("ADA@nija.example", NEW_PASSWORD))
+    assert (user.id, user.role) == (ada, "admin")
+    expect_refusal(await auth.refresh(session), 401, "TOKEN_INVALID")
+    answer = await auth.call("POST", "reset-password/confirm", {"token": link, "new_password": NEW_PASSWORD})
+    expect_refusal(answer, 401, "TOKEN_INVALID")
+    await auth.signed_in(password=NEW_PASSWORD)
+    (event,) = await auth.platform.emitted(SessionRevoked)
+    assert (event.session_id, event.reason) == (None, "role_changed")
+    assert (await auth.platform.emitted(UserSnapshot))[-1].role == "admin"
+
+
+@pytest.mark.parametrize(("email", "password"), [("nonsense", NEW_PASSWORD), ("r@nija.example", "password1234")])
+async def test_a_refused_administrator_is_not_made(auth: Any, email: str, password: str) -> None:
+    with pytest.raises(NijaError):
+        await create_admin(auth.deps, CreateAdmin(email, password))
+    assert await auth.platform.emitted(UserSnapshot) == []

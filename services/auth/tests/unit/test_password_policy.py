@@ -1,0 +1,103 @@
+"""The password policy, and how e-mails are read and compared."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+
+from nija_auth.domain.emails import checked, key_of
+from nija_auth.domain.passwords import check_length, check_strength, normalised
+from nija_common.errors import ErrorCode, NijaError
+
+
+def accepts(password: str, email: str = "ada@nija.example", name: str = "Ada Trader") -> bool:
+    try:
+        check_length(password)
+        check_strength(password, email, name)
+    except NijaError as error:
+        assert error.code is ErrorCode.WEAK_PASSWORD
+        assert password not in str(error)
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "Copper-Meadow-Station-42",
+        "correct horse battery staple",
+        "горный воздух и море 7",
+        "🌋🪁 lava kite ᚠ ocean",
+        "zq7 kfw 0pl vx",
+        ("zq7kfw0plvxmtrb" * 9)[:128],
+    ],
+)
+def test_long_unguessable_passwords_of_any_script_are_taken(password: str) -> None:
+    assert accepts(password)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "password1234",
+        "qwertyuiop123",
+        "123456789012",
+        "aaaaaaaaaaaaaaaa",
+        "iloveyou1234",
+        "letmeinletmein",
+        "P@ssw0rd1234",
+    ],
+)
+def test_common_and_breached_passwords_are_refused(password: str) -> None:
+    assert not accepts(password)
+
+
+def test_a_password_made_of_the_email_or_the_name_is_refused() -> None:
+    assert not accepts("wolfgangschaeuffelin", "wolfgang.schaeuffelin@nija.example", "W S")
+    assert not accepts("schaeuffelin2020", "x@nija.example", "Wolfgang Schaeuffelin")
+    assert accepts("wolfgangschaeuffelin7 kfw", "x@nija.example", "Ada")
+
+
+def test_length_is_counted_in_characters_not_bytes() -> None:
+    check_length("ж" * 12)
+    check_length("🌋" * 128)
+    for length in (0, 11, 129):
+        with pytest.raises(NijaError, match=str(length)):
+            check_length("ж" * length)
+
+
+def test_the_same_password_typed_on_another_keyboard_is_the_same() -> None:
+    typed = "crème brûlée Ångström 9"
+    assert normalised(unicodedata.normalize("NFD", typed)) == normalised(unicodedata.normalize("NFC", typed))
+    assert normalised("ﬁne") == "fine"
+
+
+def test_emails_are_compared_without_case_and_in_one_form() -> None:
+    assert key_of(" Ada@NIJA.Example ") == key_of("ada@nija.example")
+    assert key_of("ada@bücher.example") == key_of("ADA@xn--bcher-kva.example")
+    assert key_of(unicodedata.normalize("NFD", "zoë@nija.example")) == key_of("zoë@nija.example")
+    assert key_of("not an e-mail") == "not an e-mail"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nonsense",
+        "a@",
+        "@b.example",
+        "a b@nija.example",
+        "a@nija..example",
+        "a@b\r\n.example",
+        "x" * 250 + "@nija.example",
+    ],
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(NijaError) as refusal:
+        checked(text)
+    assert refusal.value.code is ErrorCode.INVALID_EMAIL
+
+
+def test_the_key_of_an_address_is_the_key_of_its_normal_form() -> None:
+    for text in ("Ada@Nija.Example", "zoë@bücher.example", "straße@nija.example"):
+        assert key_of(checked(text)) == key_of(text) == key_of(key_of(text))
