@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from nija_analytics.domain.people import AuditRow, SubscriptionCard, UserCard
@@ -76,7 +76,7 @@ async def outcome(folder: Path, deliveries: list[Message]) -> list[Any]:
         return found
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(chance=st.randoms(use_true_random=False))
 def test_events_repeated_and_shuffled_through_the_bus_end_in_the_same_figures(
     tmp_path_factory: pytest.TempPathFactory, chance: random.Random

@@ -54,7 +54,7 @@ class Change:
 
 def normal_pair(text: str) -> str:
     """`btc/usd` and `XBT-USD` as `BTC-USD`. Raises ValueError for what is no pair."""
-    match = _PAIR.fullmatch(text.strip().upper())
+    match = _PAIR.fullmatch(text.strip().upper()) if text.isascii() else None
     if match is None:
         raise ValueError("a pair is written like BTC-USD")
     base, quote = (_OTHER_NAMES.get(part, part) for part in match.groups())
