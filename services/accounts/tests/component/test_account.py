@@ -40,7 +40,7 @@ async def given(platform: TestPlatform, *events: Event) -> None:
 
 
 def ran(**changes: Any) -> BotStatusChanged:
-    return example_of(BotStatusChanged, user_id="usr_a", **changes)
+    return example_of(BotStatusChanged, **{"user_id": "usr_a", **changes})
 
 
 def cash(amount: str, **changes: Any) -> BalanceRead:
@@ -81,6 +81,13 @@ async def test_before_the_first_start_there_is_no_balance_and_nothing_is_open(pl
     }
     history = await get(platform, "history")
     assert (history["trades"], history["pagination"]["total_items"]) == ([], 0)
+
+
+async def test_a_stop_before_any_start_makes_no_account(platform: TestPlatform) -> None:
+    await given(platform, ran(), cash("9600"), ran(broker="", paper=False, status="stopped"))
+    assert (await get(platform, "balance"))["cash"] == 9600.0
+    await given(platform, ran(user_id="usr_b", broker="", status="stopped"))
+    assert await get(platform, "balance", user="usr_b") == (400, "NO_BROKER_CONFIGURED")
 
 
 async def test_equity_is_cash_and_positions_at_the_last_price(platform: TestPlatform) -> None:

@@ -26,8 +26,10 @@ from nija_common.values.money import units
 
 
 async def bot_ran(deps: Deps, received: Received[BotStatusChanged], uow: UnitOfWork) -> None:
-    """Remembers which ledger a bot last ran on."""
+    """Remembers which ledger a bot last ran on; a stop before any start names no broker and says nothing of it."""
     event = received.event
+    if not event.broker:
+        return
     stored = await deps.ledgers.last_run(event.user_id)
     last = after_run(stored, event.user_id, event.paper, event.broker)
     if last != stored:

@@ -20,8 +20,10 @@ from nija_common.values.money import units
 
 
 async def bot_ran(deps: Deps, received: Received[BotStatusChanged], uow: UnitOfWork) -> None:
-    """Remembers which ledger a bot last ran on."""
+    """Remembers which ledger a bot last ran on; a stop before any start names no broker and says nothing of it."""
     event = received.event
+    if not event.broker:
+        return
     stored = await deps.results.last_run(event.user_id)
     if stored is None or stored.paper != event.paper:
         uow.save(LastRun(id=event.user_id, version=0 if stored is None else stored.version, paper=event.paper))
