@@ -17,9 +17,11 @@ from nija_common.errors import ErrorCode, NijaError
 from nija_common.testing import start_platform
 from nija_common.values.clock import ManualClock
 
+STATUS = Path("/proc/self/status")
+
 
 def resident_mib() -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
+    for line in STATUS.read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     raise AssertionError("no VmRSS")
@@ -31,12 +33,11 @@ def test_the_defaults_are_the_ones_decided() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not STATUS.is_file(), reason="resident memory is read from /proc, which this system does not have")
 async def test_a_hundred_logins_at_once_hash_two_at_a_time_in_bounded_memory_beside_a_living_loop(
     tmp_path: Path, clock: ManualClock, auth: Any
 ) -> None:
     """With the real parameters: all at once would take 1.9 GiB."""
-    if not Path("/proc/self/status").is_file():
-        pytest.skip("resident memory is read from /proc, which this system does not have")
     async with start_platform(tmp_path / "real", [SERVICE], clock=clock) as platform:
         client = type(auth)(platform)
         assert (await client.register()).status_code == 201

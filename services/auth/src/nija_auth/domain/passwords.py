@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from decimal import Decimal
 
 from zxcvbn import feedback, matching, scoring, time_estimates
 
@@ -45,7 +46,7 @@ def check_strength(password: str, email: str, full_name: str) -> None:
     guess = guessed_part(normalised(password))
     found = matching.omnimatch(guess, {**matching.RANKED_DICTIONARIES, "user_inputs": known})
     cheapest = scoring.most_guessable_match_sequence(guess, found)
-    score = time_estimates.guesses_to_score(cheapest["guesses"])
+    score = time_estimates.guesses_to_score(Decimal(cheapest["guesses"]))
     if score < LEAST_SCORE:
         hint = feedback.get_feedback(score, cheapest["sequence"])["warning"] or "It would be guessed too soon."
         raise weak(f"This password is too easy to guess. {hint} Use a few unrelated words.")
