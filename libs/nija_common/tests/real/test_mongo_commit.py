@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,9 +16,11 @@ import orjson
 import pytest
 
 from nija_common.bus.port import Message
-from nija_common.errors import Conflict, ErrorCode, NijaError
+from nija_common.errors import Conflict, ErrorCode, NijaError, SettingsError
 from nija_common.storage.mongo import MongoServer
-from nija_common.storage.port import Commit
+from nija_common.storage.port import Commit, Storage
+from nija_common.testing.mongo import url_of
+from nija_common.testing.processes import Server, free_ports
 from nija_common.values.document import Collection, Document, Index
 from nija_common.values.ids import new_id
 
@@ -245,3 +248,48 @@ async def test_rows_stamped_by_a_clock_that_is_ahead_do_not_overtake_their_key(
     await outbox.delete_one({"order": 4})
     rows = await server.outbox("crash").pending(10)
     assert [orjson.loads(row.message.value) for row in rows] == [0, 1, 2], "nothing behind a hole"
+
+
+# A server that goes and comes back.
+
+
+async def test_a_store_that_is_away_is_told_in_time_and_works_again_when_it_is_back(private_mongo: Server) -> None:
+    async with MongoServer.open(url_of(private_mongo.port)) as server:
+        storage = server.storage("crash")
+        await storage.migrate([Counter])
+        await storage.commit(Commit(new_id("cmt"), saves=[Counter(id="kept")]))
+        private_mongo.freeze()
+        await _is_away(storage)
+        private_mongo.thaw()
+        assert await storage.get(Counter, "kept") is not None
+        private_mongo.kill()
+        await _is_away(storage)
+        private_mongo.start()
+        await storage.commit(Commit(new_id("cmt"), saves=[Counter(id="later")]))
+        assert set(await storage.get_many(Counter, ["kept", "later"])) == {"kept", "later"}
+        assert await storage.get(Counter, "never") is None
+
+
+async def _is_away(storage: Storage) -> None:
+    """Reads and writes are 503, soon."""
+    began = time.monotonic()
+    for call in (
+        storage.get(Counter, "kept"),
+        storage.commit(Commit(new_id("cmt"), saves=[Counter(id="never")]), deadline_s=0.5),
+        storage.take("lease", "me", 1_000),
+    ):
+        with pytest.raises(NijaError) as failure:
+            await call
+        assert failure.value.code is ErrorCode.SERVICE_UNAVAILABLE
+    assert time.monotonic() - began < 15
+
+
+async def test_an_address_where_nobody_answers_or_that_is_none_is_told_at_the_start() -> None:
+    with pytest.raises(SettingsError, match="NIJA_MONGO_URL"):
+        async with MongoServer.open("http://secret:password@nowhere"):
+            raise AssertionError("not reached")
+    nobody = f"mongodb://127.0.0.1:{free_ports(1)[0]}/?serverSelectionTimeoutMS=300"
+    with pytest.raises(NijaError) as failure:
+        async with MongoServer.open(nobody):
+            raise AssertionError("not reached")
+    assert failure.value.code is ErrorCode.SERVICE_UNAVAILABLE

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from nija_common.bus.kafka import KafkaBus
-from nija_common.bus.port import Bus, Edge, Message, NotOwner, Record, StatePublisher, TopicPartition
+from nija_common.bus.port import Bus, BusUnavailable, Edge, Message, NotOwner, Record, StatePublisher, TopicPartition
 from nija_common.events.base import Emission
 from nija_common.events.topics import Kind, Topic
 from nija_common.storage.mongo import MongoServer
@@ -251,3 +251,38 @@ async def test_a_relay_killed_around_any_of_its_calls_loses_nothing_and_keeps_th
         assert list(dict.fromkeys(numbers(states, key))) == [1, 2, 3]
         assert numbers(states, key)[-1] == 3, "the newest snapshot survives"
         assert await server.outbox(f"crash{k}").pending(10) == []
+
+
+class FlakyBus:
+    """A bus that is away for the first calls to open a publisher and to send."""
+
+    def __init__(self, bus: Bus, failures: int) -> None:
+        self._bus = bus
+        self.left = {"open": failures, "send": failures}
+
+    def _maybe_fail(self, call: str) -> None:
+        if self.left[call] > 0:
+            self.left[call] -= 1
+            raise BusUnavailable(f"no {call} now")
+
+    async def send(self, messages: Sequence[Message]) -> None:
+        self._maybe_fail("send")
+        await self._bus.send(messages)
+
+    @asynccontextmanager
+    async def state_publisher(self, publisher_id: str) -> AsyncIterator[StatePublisher]:
+        self._maybe_fail("open")
+        async with self._bus.state_publisher(publisher_id) as publisher:
+            yield publisher
+
+
+async def test_rows_wait_while_the_bus_is_away_and_go_out_in_order(server: MongoServer, bus: Bus) -> None:
+    storage = server.storage("orders")
+    flaky = FlakyBus(bus, 2)
+    async with running(relay_of(server, flaky, "one")):  # type: ignore[arg-type]
+        for _ in range(3):
+            last = await emit(storage, event(FACTS, "u"), event(STATES, "u"))
+        assert await storage.wait_published(last, 20)
+    assert flaky.left == {"open": 0, "send": 0}
+    for topic in (FACTS, STATES):
+        assert numbers(await on_the_bus(bus, topic), "u") == [1, 2, 3]

@@ -40,6 +40,9 @@ ASK_TIMEOUT_S = 2.0
 ADMIN_TIMEOUT_S = 60.0
 CLOSE_TIMEOUT_S = 3.0
 
+# So long after a failure nobody tries to reach the brokers to send: otherwise every request of an outage would wait.
+AWAY_S = 1.0
+
 # A relay that dies inside a transaction holds up readers of its partitions until then, or until the next
 # relay opens the same id.
 TRANSACTION_TIMEOUT_MS = 10_000
@@ -62,6 +65,7 @@ class KafkaBus:
         self._names = Names(namespace)
         self._session_timeout_ms = int(session_timeout_s * 1000)
         self._opening = asyncio.Lock()
+        self._away_until = 0.0
         self._producer: AIOKafkaProducer | None = None
         self._ends_client: AIOKafkaConsumer | None = None
         self._ends_stack = contextlib.AsyncExitStack()
@@ -93,6 +97,7 @@ class KafkaBus:
             raise ValueError(str(error)) from error
         except (TimeoutError, KafkaError, OSError) as error:
             # It would go on trying for ever, and the caller will send the same again.
+            self._away_until = asyncio.get_running_loop().time() + AWAY_S
             if self._producer is producer:
                 self._producer = None
                 await _abandon(producer)
@@ -190,6 +195,8 @@ class KafkaBus:
     async def _open_producer(self) -> AIOKafkaProducer:
         async with self._opening:
             if self._producer is None:
+                if asyncio.get_running_loop().time() < self._away_until:
+                    raise BusUnavailable("Kafka did not answer a moment ago")
                 producer = AIOKafkaProducer(
                     bootstrap_servers=self._bootstrap,
                     enable_idempotence=True,
@@ -197,7 +204,11 @@ class KafkaBus:
                     max_batch_size=BATCH_BYTES,
                     request_timeout_ms=int(SEND_TIMEOUT_S * 1000),
                 )
-                await _start(producer)
+                try:
+                    await _start(producer)
+                except BaseException:
+                    self._away_until = asyncio.get_running_loop().time() + AWAY_S
+                    raise
                 self._producer = producer
             return self._producer
 
@@ -344,7 +355,10 @@ async def _abandon(producer: AIOKafkaProducer) -> None:
     with contextlib.suppress(TimeoutError, KafkaError):
         async with asyncio.timeout(1.0):
             await producer._sender.close()
-    producer._message_accumulator.fail_all(ProducerClosed())
+    queue = producer._message_accumulator
+    # A batch that waits for another try is in neither of the places that its own callback expects.
+    queue._pending_batches.update(batch for batches in queue._batches.values() for batch in batches)
+    queue.fail_all(ProducerClosed())
     _take_note(producer)
 
 

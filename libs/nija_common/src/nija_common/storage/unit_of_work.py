@@ -33,6 +33,9 @@ DepsT = TypeVar("DepsT")
 CommandT = TypeVar("CommandT")
 R = TypeVar("R")
 
+WAKE_UP_S = 1.0
+"""How long a caller waits for a wake-up to be sent while the bus is away."""
+
 Handler = Callable[[DepsT, CommandT, "UnitOfWork"], Awaitable[R]]
 
 
@@ -197,8 +200,9 @@ class Work:
         if not messages:
             return
         try:
-            await self._bus.send(messages)
-        except BusUnavailable as error:
+            async with asyncio.timeout(WAKE_UP_S):
+                await self._bus.send(messages)
+        except (BusUnavailable, TimeoutError) as error:
             log.warning("wake_up_not_sent", count=len(messages), reason=str(error))
 
     async def publish(self, *events: Event) -> None:
