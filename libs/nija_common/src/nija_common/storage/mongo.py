@@ -25,7 +25,7 @@ from nija_common.values.document import Document, Scalar
 
 D = TypeVar("D", bound=Document)
 
-OPEN_S = 10.0
+OPEN_S = 5.0
 MIGRATE_S = 60.0
 
 
