@@ -62,8 +62,10 @@ class Trader:
         answer = self.client.post("/webhooks/tradingview", body)
         if answer.status == 200:
             trade_id = answer.data["trade_id"]
-            if self.trades.setdefault(trade_id, alert_id) != alert_id:
+            # A sell answers with the trade that it closes; a buy is always a trade of its own.
+            if body["action"] == "buy" and trade_id in self.trades:
                 self.problems.append(f"two alerts, one trade {trade_id}")
+            self.trades[trade_id] = alert_id
 
     def _bot(self, rng: random.Random) -> None:
         self.running_in_doubt = True

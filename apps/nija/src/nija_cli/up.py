@@ -51,11 +51,11 @@ async def up(options: Options) -> None:
         )
     configure_logging(settings.log_level)
     configure_tracing("platform", settings.otlp_endpoint)
+    parts = all_parts(env)
+    sealer = sealer_of(settings, may_make=True)
     clock = SystemClock()
     async with open_infrastructure(settings, clock) as infrastructure:
         await migrate(infrastructure, SERVICES)
-        sealer = sealer_of(settings, may_make=True)
-        parts = all_parts(env)
         async with run_node(
             parts, settings=settings, clock=clock, infrastructure=infrastructure, sealer=sealer
         ) as node:
