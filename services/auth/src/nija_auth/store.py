@@ -42,12 +42,17 @@ class People:
         page = await self.storage.find(Session, "by_refresh", (refresh_hash,), limit=1)
         return page.items[0] if page.items else None
 
-    async def sessions_of(self, user_id: str) -> list[Session]:
-        """Every session of a user."""
+    async def newest_session(self, user_id: str) -> Session | None:
+        page = await self.storage.find(Session, "by_user", (user_id,), limit=1, descending=True)
+        return page.items[0] if page.items else None
+
+    async def standing_sessions(self, user: User) -> list[Session]:
+        """Those that no "revoke all" has ended."""
+        since = Range(low=user.tokens_valid_after_ms + 1)
         found: list[Session] = []
         after: str | None = None
         while True:
-            page = await self.storage.find(Session, "by_user", (user_id,), limit=PAGE, after=after)
+            page = await self.storage.find(Session, "by_user", (user.id,), since, limit=PAGE, after=after)
             found += page.items
             after = page.after
             if after is None:

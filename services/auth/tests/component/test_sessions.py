@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 from typing import Any
 
 import pytest
 
 from nija_auth.domain.documents import LoginFailures, PasswordReset, Session
 from nija_auth.domain.sessions import REMEMBERED_MS
+from nija_auth.handlers.auditing import Origin
+from nija_auth.handlers.passwords import _Replace, _replace
 from nija_common.events.identity import SessionRevoked, UserSnapshot
+from nija_common.storage.unit_of_work import UnitOfWork
 
 PASSWORD, NEW_PASSWORD = "Copper-Meadow-Station-42", "Quartz-Lantern-Orchard-7"
 
@@ -176,3 +181,64 @@ async def test_what_is_over_is_removed_after_a_while_and_nothing_else(auth: Any,
     assert await rows() == [1, 0, 0]
     auth.platform.clock.advance(30 * 86_400)
     assert await rows() == [0, 0, 0]
+
+
+async def test_who_is_suspended_hears_that_at_the_next_refresh_though_the_session_has_ended(
+    auth: Any, ada: str, expect_refusal: Any
+) -> None:
+    session = await auth.signed_in()
+    await auth.call("POST", "logout", {"revoke_all": True}, token=session["access_token"])
+    expect_refusal(await auth.refresh(session), 401, "TOKEN_INVALID")
+    await auth.change_user(status="suspended")
+    expect_refusal(await auth.refresh(session), 403, "ACCOUNT_SUSPENDED")
+
+
+@pytest.mark.parametrize("revoke_all", [True, False])
+async def test_an_ended_session_changes_no_password(auth: Any, ada: str, expect_refusal: Any, revoke_all: bool) -> None:
+    ended, standing = await auth.signed_in(), await auth.signed_in()
+    await auth.call("POST", "logout", {"revoke_all": revoke_all}, token=ended["access_token"])
+    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    expect_refusal(await auth.call("PUT", "change-password", body, token=ended["access_token"]), 401, "TOKEN_INVALID")
+    assert (await auth.refresh(standing)).status_code == (401 if revoke_all else 200)
+    await auth.signed_in()
+
+
+async def test_a_login_committed_in_another_process_meanwhile_makes_the_change_of_password_look_again(
+    auth: Any, ada: str, expect_refusal: Any
+) -> None:
+    mine = await auth.signed_in()
+    sid = (await claims(auth, mine["access_token"])).session_id
+    user = await auth.user()
+    late: list[Any] = []
+
+    async def change(deps: Any, command: Any, uow: UnitOfWork) -> None:
+        await _replace(deps, command, uow)
+        if not late:
+            # What another process would do here: it neither waits for this one nor sees what it has collected.
+            elsewhere = asyncio.create_task(auth.signed_in(), context=contextvars.Context())
+            late.append(await elsewhere)
+
+    replace = _Replace(user.id, user.password_hash, "new", sid, Origin())
+    await auth.deps.work.run(change, auth.deps, replace)
+    expect_refusal(await auth.refresh(late[0]), 401, "TOKEN_INVALID")
+    assert (await auth.refresh(mine)).status_code == 200
+
+
+async def test_a_user_with_thousands_of_sessions_can_still_change_the_password(auth: Any, ada: str) -> None:
+    mine = await auth.signed_in()
+    template = (await auth.deps.people.standing_sessions(await auth.user()))[0]
+    count = 3000
+
+    async def write(_: Any, __: None, uow: UnitOfWork) -> None:
+        uow.save(
+            *(
+                template.model_copy(update={"id": f"ses_{n}", "refresh_hash": f"{n}", "version": 0})
+                for n in range(count)
+            )
+        )
+
+    await auth.deps.work.run(write, auth.deps, None)
+    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    answer = await auth.call("PUT", "change-password", body, token=mine["access_token"])
+    assert answer.status_code == 200
+    assert len(await auth.platform.emitted(SessionRevoked)) == count

@@ -35,7 +35,8 @@ def test_revoke_all_ends_every_session_before_it_and_none_after_whatever_the_clo
         if what == "log in":
             alive.append(session(user, now_ms))
         else:
-            until = rules.sessions_end(user, alive, now_ms)
+            newest = max(alive + ended, key=lambda s: s.created_ms, default=None)
+            until = rules.sessions_end(user, newest, now_ms)
             assert until >= user.tokens_valid_after_ms
             user = user.model_copy(update={"tokens_valid_after_ms": until})
             ended += alive

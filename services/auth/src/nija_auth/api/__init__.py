@@ -10,6 +10,9 @@ from nija_auth.deps import Deps
 from nija_auth.handlers.auditing import Origin
 from nija_common.http.identity import ClientDep
 
+LONGEST_AGENT = 300
+"""Characters of a user agent that are kept."""
+
 
 def _deps(request: Request) -> Deps:
     deps: Deps = request.app.state.deps
@@ -17,7 +20,7 @@ def _deps(request: Request) -> Deps:
 
 
 def _origin(client: ClientDep) -> Origin:
-    return Origin(client.address, client.user_agent)
+    return Origin(client.address, None if client.user_agent is None else client.user_agent[:LONGEST_AGENT])
 
 
 DepsDep = Annotated[Deps, Depends(_deps)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from nija_auth.domain.documents import Keyring, LoginFailures, Session, SigningKey, User
 from nija_common.errors import ErrorCode, NijaError
 from nija_common.security.tokens import Claims
@@ -65,13 +63,13 @@ def _no_session() -> NijaError:
     return NijaError(ErrorCode.TOKEN_INVALID, "This refresh token is not valid. Log in again.")
 
 
-def sessions_end(user: User, sessions: Sequence[Session], now_ms: int) -> int:
+def sessions_end(user: User, newest: Session | None, now_ms: int) -> int:
     """The moment up to which sessions have ended after a "revoke all": now, and no earlier than any of them began.
 
     A session's `sat` lies ahead of the clock where it began in the millisecond of the last "revoke all", or where
     the clock has been set back since.
     """
-    return max(now_ms, user.tokens_valid_after_ms, *(session.created_ms for session in sessions))
+    return max(now_ms, user.tokens_valid_after_ms, 0 if newest is None else newest.created_ms)
 
 
 def check_lock(failures: LoginFailures | None, now_ms: int) -> None:

@@ -30,7 +30,7 @@ def audit(
         event_type=event_type,
         actor=user_id,
         ip_address=origin.address,
-        user_agent=None if origin.user_agent is None else origin.user_agent[:300],
+        user_agent=origin.user_agent,
         metadata=metadata,
         at_ms=at_ms,
     )

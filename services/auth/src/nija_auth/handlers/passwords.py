@@ -16,6 +16,7 @@ from nija_auth.handlers.snapshots import end_all_sessions
 from nija_common.errors import ErrorCode, NijaError
 from nija_common.events.deliveries import MailRequested
 from nija_common.events.identity import SessionRevoked
+from nija_common.security.tokens import invalid_token
 from nija_common.storage.unit_of_work import UnitOfWork
 from nija_common.values.ids import new_id
 
@@ -75,7 +76,7 @@ class _Reset:
 
 
 async def change(deps: Deps, command: ChangePassword) -> None:
-    """Every other session of the user ends. Raises INVALID_CREDENTIALS, WEAK_PASSWORD."""
+    """Every other session of the user ends. Raises INVALID_CREDENTIALS, WEAK_PASSWORD, TOKEN_INVALID."""
     user = await deps.people.user(command.user_id)
     if not await deps.passwords.verify(command.current_password, None if user is None else user.password_hash):
         raise wrong_credentials()
@@ -157,8 +158,13 @@ async def _replace(deps: Deps, command: _Replace, uow: UnitOfWork) -> None:
     user = await deps.people.user(command.user_id)
     if user is None or user.password_hash != command.verified_hash:
         raise wrong_credentials()
-    for session in await deps.people.sessions_of(user.id):
-        if session.id != command.keep_session:
+    sessions = await deps.people.standing_sessions(user)
+    kept = [session for session in sessions if session.id == command.keep_session]
+    if not kept:
+        raise invalid_token("This session has ended. Log in again.")
+    uow.guard(*kept)
+    for session in sessions:
+        if session not in kept:
             uow.delete(session)
             uow.emit(
                 SessionRevoked(user_id=user.id, session_id=session.id, revoked_until_ms=None, reason="password_changed")

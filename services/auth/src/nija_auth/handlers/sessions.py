@@ -171,9 +171,8 @@ async def _open_session(deps: Deps, command: _Open, uow: UnitOfWork) -> tuple[Us
         uow.delete(failures)
     if command.new_hash is not None:
         user = user.model_copy(update={"password_hash": command.new_hash})
-        uow.save(user)
-    else:
-        uow.guard(user)
+    # Written even where nothing changed: whoever ends this user's sessions in another process meanwhile reads again.
+    uow.save(user)
     created = rules.session_start(user, now_ms)
     session = Session(
         id=new_id("ses"),

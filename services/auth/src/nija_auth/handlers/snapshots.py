@@ -24,9 +24,8 @@ def snapshot(user: User) -> UserSnapshot:
 
 async def end_all_sessions(deps: Deps, user: User, reason: str, uow: UnitOfWork) -> User:
     """Every session of the user ends now; the user as saved."""
-    sessions = await deps.people.sessions_of(user.id)
-    uow.delete(*sessions)
-    latest = sessions_end(user, sessions, deps.clock.now_ms())
+    # Their rows stay until they expire: who has been suspended is to hear that at the next refresh.
+    latest = sessions_end(user, await deps.people.newest_session(user.id), deps.clock.now_ms())
     ended = user.model_copy(update={"tokens_valid_after_ms": latest})
     uow.save(ended)
     uow.emit(
