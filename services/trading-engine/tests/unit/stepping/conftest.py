@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -149,24 +145,13 @@ def _bare(fill: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(v for k, v in fill.items() if k != "order_id")
 
 
-def _random_markets() -> ModuleType:
-    path = Path(__file__).parent.parent / "oracle" / "markets.py"
-    spec = importlib.util.spec_from_file_location("nija_trading_stepping_markets", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session")
-def random_feeds() -> Callable[[int, int], dict[str, Candles]]:
+def random_feeds(random_market: Callable[..., list[Any]]) -> Callable[[int, int], dict[str, Candles]]:
     """One or two unkind markets for a seed."""
-    markets = _random_markets()
 
     def make(seed: int, bars: int) -> dict[str, Candles]:
         names = ("BTC-USD", "ETH-USD")[: 1 + seed % 2]
-        return {name: Candles.of(HOUR, markets.market(1000 * seed + i, bars, HOUR)) for i, name in enumerate(names)}
+        return {name: Candles.of(HOUR, random_market(1000 * seed + i, bars, HOUR)) for i, name in enumerate(names)}
 
     return make
 
