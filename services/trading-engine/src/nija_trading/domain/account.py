@@ -156,18 +156,20 @@ def begin(
     return started, status_event(started, at_ms)
 
 
-def run(account: Account, *, cash: int, step_ms: int, at_ms: int) -> tuple[Account, BotStatusChanged]:
-    """A worker has the bot: it decides from the step after `step_ms` on. `cash` is what a new ledger begins with."""
+def run(account: Account, *, cash: int, step_ms: int, live: bool, at_ms: int) -> tuple[Account, BotStatusChanged]:
+    """A worker has the bot: it decides from the step after `step_ms` on, or goes on where its ledger is guarded
+    already (`live`). `cash` is what a new ledger begins with."""
     assert account.broker is not None
     key = ledger_key(account.broker, account.paper)
     before = account.ledgers.get(key)
     protections = Protections.start(cash) if before is None else restarted(before.state)
     seen = step_ms if before is None else max(step_ms, before.matched_ms)
+    guarded = before if live else None
     ledger = Ledger(
         broker=account.broker,
         paper=account.paper,
-        matched_ms=seen,
-        decided_ms=seen,
+        matched_ms=guarded.matched_ms if guarded else seen,
+        decided_ms=guarded.decided_ms if guarded else seen,
         protections=protections.to_dict(),
     )
     running = account.with_ledger(ledger).changed(status="running")

@@ -73,9 +73,11 @@ def stops_moved(desk: Desk, at_ms: int) -> Turn:
     return Turn(work, tuple(events), write=True)
 
 
-def entries_cancelled(desk: Desk, reason: str, terms: Terms, at_ms: int, *, targets: bool = False) -> Turn:
-    """Resting entries (and, with `targets`, take-profit levels) taken back."""
-    orders = [order for order in desk.open_orders() if order.side == "buy"]
+def orders_cancelled(
+    desk: Desk, reason: str, terms: Terms, at_ms: int, *, exits: bool = False, targets: bool = False
+) -> Turn:
+    """Waiting entries (with `exits` waiting exits, with `targets` take-profit levels too) taken back."""
+    orders = [order for order in desk.open_orders() if order.side == "buy" or exits]
     book = desk.book
     for order in orders:
         book = cancel(book, order.id)

@@ -8,7 +8,7 @@ from nija_common.errors import ErrorCode, NijaError
 from nija_common.events.preferences import TradingSettings
 from nija_common.values.document import Collection, Document
 from nija_common.values.money import units
-from nija_common.values.tiers import EffectiveTier, effective_at, registration_defaults
+from nija_common.values.tiers import EffectiveTier, Tier, effective, effective_at, registration_defaults
 from nija_trading.domain.apex.parameters import Limits
 
 Revision = tuple[int, int]
@@ -33,8 +33,8 @@ class Standing(Document):
         return bool(self.effective)
 
     def tier(self, now_ms: int) -> EffectiveTier:
-        """The tier in force."""
-        return effective_at(self.effective, now_ms)
+        """The tier in force; the lowest where none is known."""
+        return effective_at(self.effective, now_ms) if self.effective else effective(Tier.FREE, from_ms=0, live=False)
 
 
 class Preferences(Document):

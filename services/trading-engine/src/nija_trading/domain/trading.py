@@ -79,13 +79,14 @@ def open_by_alert(
 def close_positions(
     desk: Desk, command: Command, chosen: list[Position], marks: Mapping[str, Mark], now_ms: int
 ) -> Turn:
-    """Closing orders for these positions, one each, unless one of this command is on its way already."""
+    """Closing orders for these positions, one each, unless one is on its way already."""
     orders = []
+    leaving = {order.symbol for order in desk.submitting() if order.side == "sell"}
     for position in chosen:
+        if position.symbol in leaving:
+            continue
         mark = marks[position.symbol]
         order_id = derived_id("ord", command.id, position.id)
-        if order_id in desk.orders:
-            continue
         order = ExitDecision(position.symbol, Reason(command.reason)).order(order_id, mark.time_ms)
         sent = intent(
             desk,

@@ -15,7 +15,7 @@ from nija_trading.deps import Deps
 from nija_trading.domain import account as accounts
 from nija_trading.domain import facts
 from nija_trading.domain.apex.reasons import Denial
-from nija_trading.domain.brokering import entries_cancelled, outcome, refused, stops_moved
+from nija_trading.domain.brokering import orders_cancelled, outcome, refused, stops_moved
 from nija_trading.domain.commands import Command
 from nija_trading.domain.controls import REPLAY, MarketClock
 from nija_trading.domain.desk import Desk, Terms, Turn
@@ -46,11 +46,11 @@ class Errand:
 
 
 async def advance(deps: Deps, bot: Bot, step_ms: int) -> None:
-    """Brings an account to a step, commit by commit; nothing is left waiting for the broker. Raises ShardLost."""
+    """Brings an account to a step, commit by commit; what waits for the broker is settled first. Raises ShardLost."""
     more = True
     while more:
-        bot.memory, more = await deps.work.run(_advance, deps, Target(bot, step_ms), queue=bot.user_id)
         await settle(deps, bot)
+        bot.memory, more = await deps.work.run(_advance, deps, Target(bot, step_ms), queue=bot.user_id)
 
 
 async def settle(deps: Deps, bot: Bot) -> None:
@@ -88,7 +88,8 @@ async def _claim(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
 
 
 async def _advance(deps: Deps, target: Target, uow: UnitOfWork) -> tuple[Memory, bool]:
-    """Turns until one has to be written (then there is more to do), or the step is done."""
+    """Turns until one has to be written or something waits for the broker (then there is more to do), or the step is
+    done."""
     market = _market(deps)
     memory = await recall(deps, target.bot)
     for key in memory.live():
@@ -105,7 +106,7 @@ async def _advance(deps: Deps, target: Target, uow: UnitOfWork) -> tuple[Memory,
             memory = memory.with_turn(turn)
             if turn.write:
                 return memory.written(uow, turn.events), True
-    return memory, False
+    return memory, memory.waits_for_broker()
 
 
 def _next(market: Market, desk: Desk, terms: Terms, target_ms: int, at_ms: int) -> Turn | None:
@@ -147,8 +148,8 @@ async def _sent(deps: Deps, desk: Desk, order: Order, terms: Terms) -> Turn:
     now_ms = deps.clock.now_ms()
     reply = await deps.broker.look_up(desk, order)
     if reply is None:
-        if order.side == "buy" and terms.blocked is Denial.KILL_SWITCH:
-            return refused(desk, order, Denial.KILL_SWITCH.value, terms, now_ms)
+        if order.side == "buy" and terms.blocked not in (None, Denial.SIGNALS_ONLY):
+            return refused(desk, order, terms.blocked.value, terms, now_ms)
         reply = await deps.broker.submit(desk, order)
     turn = outcome(desk, reply, terms, now_ms)
     state = turn.desk.orders[order.id].state
@@ -183,7 +184,8 @@ async def _start(deps: Deps, bot: Bot, memory: Memory, uow: UnitOfWork, events: 
     market = _market(deps)
     if await deps.store.clock() is None:
         uow.save(MarketClock(id=REPLAY, anchor_wall_ms=await deps.storage.now_ms(), anchor_step_ms=market.first_ms))
-    running, event = accounts.run(account, cash=PAPER_CASH, step_ms=bot.shard.doing_ms, at_ms=now_ms)
+    live = key in memory.live()
+    running, event = accounts.run(account, cash=PAPER_CASH, step_ms=bot.shard.doing_ms, live=live, at_ms=now_ms)
     events.append(event)
     if key in memory.desks:
         return replace(memory, account=running)
@@ -227,7 +229,7 @@ def _close(deps: Deps, bot: Bot, memory: Memory, command: Command, events: list[
     for key in list(memory.desks):
         if command.kind == "halt":
             terms = memory.terms(key, now_ms)
-            turn = entries_cancelled(memory.desk(key), command.reason, terms, now_ms, targets=command.targets)
+            turn = orders_cancelled(memory.desk(key), command.reason, terms, now_ms, targets=command.targets)
             memory = memory.with_turn(turn)
             events += turn.events
         desk = memory.desk(key)
@@ -279,7 +281,7 @@ async def _finish(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
     memory = replace(memory, account=account)
     events: list[Event] = [event]
     for key in list(memory.desks):
-        turn = entries_cancelled(memory.desk(key), "paused", memory.terms(key, now_ms), now_ms)
+        turn = orders_cancelled(memory.desk(key), "paused", memory.terms(key, now_ms), now_ms, exits=True)
         memory = memory.with_turn(turn)
         events += turn.events
     return memory.written(uow, tuple(events))

@@ -27,6 +27,9 @@ async def close_position(deps: Deps, cmd: ClosePosition, uow: UnitOfWork) -> Pos
     position = await deps.store.position(cmd.position_id)
     if position is None or position.user_id != cmd.by.user_id:
         raise NijaError(ErrorCode.POSITION_NOT_FOUND, "There is no open position of yours with this id.")
+    account = await deps.store.account(position.user_id)
+    if account is not None:
+        uow.guard(account)
     now_ms = deps.clock.now_ms()
     row_id = derived_id("cmd", "close", position.id)
     if await deps.store.command(row_id) is None:

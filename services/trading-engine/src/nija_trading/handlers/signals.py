@@ -120,6 +120,8 @@ async def _close(deps: Deps, signal: Signal, now_ms: int, uow: UnitOfWork) -> st
     account = await deps.store.account(signal.user_id)
     positions = await deps.store.positions(signal.user_id)
     pending = await deps.store.trades(signal.user_id, "pending")
+    if account is not None:
+        uow.guard(account)
     found = [position.trade_id for position in positions if position.symbol == symbol]
     found += [trade.id for trade in pending if trade.symbol == symbol]
     if found:

@@ -22,7 +22,7 @@ from nija_common.telemetry import metrics
 from nija_common.values.shards import PARTITIONS
 from nija_trading.deps import Deps
 from nija_trading.domain.commands import Command
-from nija_trading.domain.controls import MarketClock, Shard, shard_id
+from nija_trading.domain.controls import GlobalSwitch, MarketClock, Shard, shard_id
 from nija_trading.handlers import execution
 from nija_trading.handlers.memory import Bot, HeldShard, ShardLost
 from nija_trading.ports import Market
@@ -74,6 +74,7 @@ async def renew(worker: Worker) -> None:
         await _anchor(worker)
     wanted = [number for number in _order(deps.holder) if number not in worker.shards]
     await _gathered(_claim(worker, number) for number in wanted[: max(0, share - len(worker.shards))])
+    worker.anchored = worker.anchored or bool(worker.shards)
     metrics.SHARDS_HELD.set(len(worker.shards))
 
 
@@ -121,6 +122,7 @@ async def take_over(worker: Worker, number: int, lease: Lease, valid_until: floa
     if reached:
         shard.now_ms = shard.doing_ms = max(shard.now_ms, min(reached))
     worker.shards[number], worker.leases[number] = shard, lease
+    worker.clock = None  # somebody may have put it on again since we read it
     worker.moved.set()
     deps.looks.set()
     return shard
@@ -297,8 +299,7 @@ async def look(worker: Worker) -> None:
     switch = await deps.store.switch()
     metrics.KILL_SWITCH_ACTIVE.set(int(switch.active))
     if switch.generation:
-        closing = switch.active and switch.close_positions
-        await _gathered(_halted(worker, bot, switch.generation, closing) for bot in worker.bots())
+        await _gathered(_halted(worker, bot, switch) for bot in worker.bots())
     waiting = [row for row in await deps.store.waiting_commands() if row.shard in worker.shards]
     metrics.COMMANDS_WAITING.set(len(waiting))
     by_user: dict[str, list[Command]] = defaultdict(list)
@@ -307,12 +308,14 @@ async def look(worker: Worker) -> None:
     await _gathered(_obey_all(worker, rows) for rows in by_user.values())
 
 
-async def _halted(worker: Worker, bot: Bot, generation: int, closing: bool) -> None:
-    memory = bot.memory
-    if memory is not None:
-        account = memory.account
-        runs = account.status != "stopped" and account.switch_generation < generation
-        if not runs and not (closing and account.positions) and not (account.orders and closing):
+async def _halted(worker: Worker, bot: Bot, switch: GlobalSwitch) -> None:
+    """Does to one account what the switch asks, where anything is left to do."""
+    if bot.memory is not None:
+        account = bot.memory.account
+        runs = account.status != "stopped" and account.switch_generation < switch.generation
+        rests = switch.active and account.orders > 0
+        holds = switch.active and switch.close_positions and account.positions > 0
+        if not (runs or rests or holds):
             return
     try:
         await execution.halt(worker.deps, bot)

@@ -51,7 +51,7 @@ class Driver:
             switch=UNTRIPPED,
             at_ms=0,
         )
-        account, _ = accounts.run(account, cash=PAPER_CASH, step_ms=self.market.first_ms - 1, at_ms=0)
+        account, _ = accounts.run(account, cash=PAPER_CASH, step_ms=self.market.first_ms - 1, live=False, at_ms=0)
         paper = new_paper_account("usr_a", "coinbase")
         self.stored = Desk(account, "paper/coinbase", paper, PaperBook.from_dict(paper.book))
         self.shard_step = self.market.first_ms - 1
