@@ -43,6 +43,25 @@ def _with_trace(_logger: object, _method: str, event: dict[str, Any]) -> dict[st
     return event
 
 
+class Seldom(logging.Filter):
+    """Lets each message of a chatty library through once in a while: aiokafka tells of every single try to reconnect."""
+
+    def __init__(self, library: str, every_s: float) -> None:
+        super().__init__()
+        self._library = library
+        self._every_s = every_s
+        self._last: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith(self._library):
+            return True
+        message = (record.name, str(record.msg))
+        if record.created - self._last.get(message, -self._every_s) < self._every_s:
+            return False
+        self._last[message] = record.created
+        return True
+
+
 def configure_logging(level: str) -> None:
     """Sets up structlog and routes the standard library's loggers through the same lines."""
     shared: list[Any] = [
@@ -61,6 +80,7 @@ def configure_logging(level: str) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Seldom("aiokafka", 10.0))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
