@@ -163,7 +163,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_happens_twice(tmp_path: Path, 
                 platform.process.kill()
             platform.start()
             for each in traders:
-                wait_for(f"history has every trade (seed {seed})", each.caught_up)
+                wait_for(f"history has every trade (seed {seed})", each.caught_up, every=0.2)
                 each.check({"BTC-USD"})
         for each in traders:
             each.client.close()

@@ -57,12 +57,12 @@ def round_of_alerts(users: list[tuple[ApiClient, str]], number: int) -> None:
     """Every user opens and closes once; each trade is there once and closed."""
     opened = [(user, key, alert(user, key, "buy", f"buy-{number}")) for user, key in users]
     for user, _, trade_id in opened:
-        wait_for("the alert's trade is open", lambda u=user, t=trade_id: settled_trade(u, t), 45)  # type: ignore[misc]
+        wait_for("the alert's trade is open", lambda u=user, t=trade_id: settled_trade(u, t), 45, every=0.5)  # type: ignore[misc]
         assert positions(user) == ["BTC-USD"]
     for user, key, _ in opened:
         alert(user, key, "sell", f"sell-{number}")
     for user, _, trade_id in opened:
-        wait_for("the position is closed", lambda u=user: not positions(u), 45)  # type: ignore[misc]
+        wait_for("the position is closed", lambda u=user: not positions(u), 45, every=0.5)  # type: ignore[misc]
         listed = [t["trade_id"] for t in user.ok("GET", "/account/history?status=closed&per_page=100")["trades"]]
         assert listed.count(trade_id) == 1
         assert len(listed) == len(set(listed)) == number
@@ -75,7 +75,7 @@ def round_of_alerts(users: list[tuple[ApiClient, str]], number: int) -> None:
 def test_one_of_two_workers_dies_and_one_freezes_and_no_order_is_doubled(platform: Distributed) -> None:
     users = [trader(platform) for _ in range(USERS)]
     for user, _ in users:
-        wait_for("the bot runs", lambda u=user: running(u), 45)  # type: ignore[misc]
+        wait_for("the bot runs", lambda u=user: running(u), 45, every=0.5)  # type: ignore[misc]
     round_of_alerts(users, 1)
 
     first, second = platform.workers()

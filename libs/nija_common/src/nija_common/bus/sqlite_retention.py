@@ -37,7 +37,7 @@ class Droppable:
 
 
 def lanes_with_policy(connection: sqlite3.Connection) -> list[LanePolicy]:
-    """Every lane but those of topics that are kept for ever. A group that is registered for the topic and has committed nothing has read nothing."""
+    """Every lane but those of topics that are kept for ever. A group that has committed nothing has read nothing."""
     rows = connection.execute(
         """SELECT l.lane, t.kind, l.compacted_to, l.next_offset,
                   coalesce((SELECT min(coalesce(o.next_offset, 0)) FROM log_subscriptions s

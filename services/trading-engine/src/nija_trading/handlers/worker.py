@@ -192,19 +192,19 @@ async def _re_anchor(deps: Deps, market: Market, uow: UnitOfWork) -> MarketClock
 async def step(worker: Worker) -> float:
     """Brings every shard to the step that is due. Answers in how many seconds the next one comes."""
     deps = worker.deps
-    if worker.clock is None:
-        worker.clock = await deps.store.clock()
-        if worker.clock is None:
-            return 1.0
     now_ms = await deps.storage.now_ms()
-    due = worker.market.due(worker.clock, now_ms)
+    clock = worker.clock or await deps.store.clock()
+    if clock is None:
+        return 1.0
+    worker.clock = clock  # a take-over may forget it while we are at it: this turn goes on with the one it has
+    due = worker.market.due(clock, now_ms)
     await _gathered(_catch_up(worker, shard, due) for shard in list(worker.shards.values()))
     await _tell_marks(worker, due)
     metrics.BOTS_RUNNING.set(len(worker.bots()))
     following = worker.market.after(due)
     if following is None:
         return 1.0
-    return max(0.0, (worker.market.comes_at(worker.clock, following) - await deps.storage.now_ms()) / 1000)
+    return max(0.0, (worker.market.comes_at(clock, following) - await deps.storage.now_ms()) / 1000)
 
 
 async def _catch_up(worker: Worker, shard: HeldShard, due: int) -> None:
