@@ -122,6 +122,13 @@ async def test_a_document_comes_back_as_it_was_saved_one_version_on(store: Backe
     assert await store.storage().get(Order, "ord_002") is None
 
 
+async def test_the_latest_of_a_document_is_what_was_committed_last(store: Backend) -> None:
+    assert await store.storage().get_latest(Account, "a") is None
+    await saved(store, Account(id="a", balance=1))
+    read = await store.storage().get_latest(Account, "a")
+    assert read == Account(id="a", version=1, balance=1)
+
+
 async def test_get_many_answers_those_that_exist_by_id(store: Backend) -> None:
     await saved(store, order(1), order(2))
     found = await store.storage().get_many(Order, ["ord_002", "ord_009", "ord_001", "ord_001"])

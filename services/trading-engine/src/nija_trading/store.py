@@ -59,7 +59,7 @@ class TradingStore:
         return await self.storage.count(Account, "by_active", (True,))
 
     async def switch(self) -> GlobalSwitch:
-        return await self.storage.get(GlobalSwitch, GLOBAL) or UNTRIPPED
+        return await self.storage.get_latest(GlobalSwitch, GLOBAL) or UNTRIPPED
 
     async def standing(self, user_id: str) -> Standing | None:
         return await self.storage.get(Standing, user_id)

@@ -13,6 +13,7 @@ from typing import TypeVar
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import ConfigurationError, InvalidURI
+from pymongo.read_concern import ReadConcern
 
 from nija_common.errors import SettingsError
 from nija_common.storage import mongo_commit, mongo_rights, mongo_schema
@@ -91,6 +92,12 @@ class MongoStorage:
     async def get(self, kind: type[D], document_id: str) -> D | None:
         with translated():
             raw = await self._database[kind.collection.name].find_one({"_id": document_id})
+        return None if raw is None else from_raw(kind, raw)
+
+    async def get_latest(self, kind: type[D], document_id: str) -> D | None:
+        rows = self._database[kind.collection.name].with_options(read_concern=ReadConcern("linearizable"))
+        with translated():
+            raw = await rows.find_one({"_id": document_id})
         return None if raw is None else from_raw(kind, raw)
 
     async def get_many(self, kind: type[D], document_ids: Sequence[str]) -> dict[str, D]:

@@ -108,6 +108,13 @@ class Storage(Protocol):
 
     async def get(self, kind: type[D], document_id: str) -> D | None: ...
 
+    async def get_latest(self, kind: type[D], document_id: str) -> D | None:
+        """As `get`, but never what a primary still believes that has been replaced without noticing.
+
+        Costs a round of the replica set: for what must not be missed once somebody was told that it is there.
+        """
+        ...
+
     async def get_many(self, kind: type[D], document_ids: Sequence[str]) -> dict[str, D]:
         """Those that exist, by id."""
         ...

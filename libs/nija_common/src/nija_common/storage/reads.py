@@ -36,6 +36,9 @@ class ReadsOwnWrites(Storage):
                 return cast(D | None, document)
         return await self._storage.get(kind, document_id)
 
+    async def get_latest(self, kind: type[D], document_id: str) -> D | None:
+        return await self._storage.get_latest(kind, document_id)
+
     async def get_many(self, kind: type[D], document_ids: Sequence[str]) -> dict[str, D]:
         uow = current_unit_of_work()
         if uow is None:

@@ -164,6 +164,9 @@ class SqliteStorage:
     async def get(self, kind: type[D], document_id: str) -> D | None:
         return (await self.get_many(kind, (document_id,))).get(document_id)
 
+    async def get_latest(self, kind: type[D], document_id: str) -> D | None:
+        return await self.get(kind, document_id)
+
     async def get_many(self, kind: type[D], document_ids: Sequence[str]) -> dict[str, D]:
         table = sqlite_schema.table_of(self._service, kind.collection)
         ids = list(dict.fromkeys(document_ids))
