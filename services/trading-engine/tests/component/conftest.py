@@ -20,9 +20,27 @@ from nija_common.runtime.manifest import Service
 from nija_common.testing import TestPlatform, start_platform
 from nija_common.values.clock import Clock, SystemClock
 from nija_common.values.tiers import registration_defaults
+from nija_trading.domain.apex.parameters import PROFILES, RiskLevel
+from nija_trading.domain.apex.simulate import Simulation, simulate
+from nija_trading.domain.apex.step import Rulebook
+from nija_trading.domain.gates import PARAMETERS
+from nija_trading.domain.market.candles import Candles, timeframe_ms
+from nija_trading.domain.matching.codec import fill_to
+from nija_trading.domain.matching.terms import COINBASE
+from nija_trading.domain.records import PAPER_CASH, Order, PaperAccount, Position, Trade
+from nija_trading.domain.standing import limits_of
 from nija_trading.service import SERVICE
 
 START_MS = 1_700_000_100_000
+HOUR = timeframe_ms("1h")
+SEED, BARS = 261, 220
+FAST = {
+    "NIJA_MARKET": "replay",
+    "NIJA_SPEED": "1e12",
+    "NIJA_TRADING_LEASE_MS": "300",
+    "NIJA_TRADING_RENEW_MS": "60",
+    "NIJA_TRADING_POLL_MS": "20",
+}
 USER = "usr_a"
 
 
@@ -167,3 +185,51 @@ def user_of() -> Callable[..., Desk]:
 @pytest.fixture
 def wait_until() -> Callable[..., Any]:
     return until
+
+
+class Replayed:
+    """The candles as a folder and as the plain runner's result."""
+
+    def __init__(self, folder: Path, rows: list[Any]) -> None:
+        folder.mkdir()
+        lines = ["timestamp_ms,open,high,low,close,volume", *(",".join(map(repr, row)) for row in rows)]
+        (folder / "BTC-USD_1h.csv").write_text("\n".join(lines) + "\n")
+        self.env = {**FAST, "NIJA_CANDLES": str(folder)}
+        limits = limits_of(UserSettings(), registration_defaults(0)[0])
+        rules = Rulebook(PARAMETERS, PROFILES[RiskLevel.HIGH], limits, COINBASE)
+        feeds = {"BTC-USD": Candles.of(HOUR, rows)}
+        self.expected: Simulation = simulate(feeds, rules, PAPER_CASH)
+
+
+@pytest.fixture
+def replayed(tmp_path: Path, random_market: Any) -> Replayed:
+    return Replayed(tmp_path / "candles", random_market(SEED, BARS, HOUR))
+
+
+async def check(desk: Any, expected: Simulation) -> None:
+    """Same trades, same cash, every intent over, positions the sum of their fills."""
+    storage = desk.platform.deps("trading-engine").storage
+    trades = [
+        t for t in (await storage.find(Trade, "by_user", (desk.user_id,), limit=500)).items if t.source == "strategy"
+    ]
+    closed = sorted(sorted(bare(fill) for fill in trade.fills) for trade in trades if trade.status == "closed")
+    assert closed == sorted(sorted(bare(fill_to(fill)) for fill in trade.fills) for trade in expected.trades)
+    book = await storage.get(PaperAccount, f"{desk.user_id}/coinbase")
+    assert book.book["cash"] == expected.book.cash
+    positions = (await storage.find(Position, "by_user", (desk.user_id,), limit=50)).items
+    assert sum(position.state["quantity"] for position in positions) == sum(
+        trade.position.quantity for trade in expected.open_trades
+    )
+    for trade in trades:
+        signed = sum(fill["quantity"] * (1 if fill["side"] == "buy" else -1) for fill in trade.fills)
+        assert signed == sum(position.state["quantity"] for position in positions if position.trade_id == trade.id)
+    assert not (await storage.find(Order, "by_user", (desk.user_id, True), limit=50)).items
+
+
+def bare(fill: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(value for name, value in fill.items() if name != "order_id")
+
+
+@pytest.fixture
+def check_trades() -> Callable[..., Any]:
+    return check

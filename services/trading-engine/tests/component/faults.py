@@ -1,7 +1,8 @@
-"""A store that dies at a chosen commit, before or after it, and with it the process."""
+"""Stores that do what SIGKILL and SIGSTOP do to a process, seen from inside."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,6 +12,7 @@ from nija_common.runtime.manifest import Service
 from nija_common.runtime.platform import Platform
 from nija_common.storage.port import Commit
 from nija_common.storage.unit_of_work import Work
+from nija_common.values.clock import SystemClock
 from nija_trading.domain.account import Account
 from nija_trading.service import SERVICE
 from nija_trading.wiring import build
@@ -75,3 +77,54 @@ def mortal_service(storages: list[MortalStorage], at: int, when: str) -> Service
             yield deps
 
     return replace(SERVICE, build=build_mortal)
+
+
+class SleepingStorage:
+    """Passes everything on, but nothing while `awake` is not set: a process that is stopped in the middle."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.awake = asyncio.Event()
+        self.awake.set()
+        self.commits = 0
+        self.epochs: list[int] = []
+        """Of every account that was saved here."""
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.inner, name)
+
+        async def call(*args: Any, **options: Any) -> Any:
+            await self.awake.wait()
+            return await found(*args, **options)
+
+        return call
+
+    async def commit(self, commit: Commit, *, deadline_s: float = 5.0) -> None:
+        await self.awake.wait()
+        await self.inner.commit(commit, deadline_s=deadline_s)
+        self.commits += 1
+        self.epochs += [document.epoch for document in commit.saves if isinstance(document, Account)]
+
+
+class SleepingClock(SystemClock):
+    """Its monotonic time stands still as well: the sleeper believes in its leases when it wakes."""
+
+    def __init__(self) -> None:
+        self.stopped_at: float | None = None
+
+    def monotonic(self) -> float:
+        return super().monotonic() if self.stopped_at is None else self.stopped_at
+
+
+def sleeping_service(storages: list[SleepingStorage], clock: SleepingClock) -> Service:
+    """Trading-engine whose worker can be put to sleep."""
+
+    @asynccontextmanager
+    async def build_sleeping(settings: Any, platform: Platform) -> AsyncIterator[Any]:
+        storage: Any = SleepingStorage(platform.storage)
+        storages.append(storage)
+        work = Work(storage, platform.bus, clock, platform.service)
+        async with build(settings, replace(platform, storage=storage, work=work, clock=clock)) as deps:
+            yield deps
+
+    return replace(SERVICE, build=build_sleeping)

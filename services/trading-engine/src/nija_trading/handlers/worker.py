@@ -70,9 +70,10 @@ async def renew(worker: Worker) -> None:
     await _gathered(_renew_one(worker, number, started) for number in list(worker.shards))
     for number in sorted(worker.shards)[share:]:
         await give_up(worker, number)
-    if not worker.anchored and len(alive) == 1 and len(worker.shards) == 0 and not await deps.storage.leases("shard/"):
+    taken = {lease.name for lease in await deps.storage.leases("shard/")}
+    if not worker.anchored and len(alive) == 1 and not taken:
         await _anchor(worker)
-    wanted = [number for number in _order(deps.holder) if number not in worker.shards]
+    wanted = [n for n in _order(deps.holder) if n not in worker.shards and shard_id(n) not in taken]
     await _gathered(_claim(worker, number) for number in wanted[: max(0, share - len(worker.shards))])
     worker.anchored = worker.anchored or bool(worker.shards)
     metrics.SHARDS_HELD.set(len(worker.shards))
