@@ -233,3 +233,17 @@ def bare(fill: dict[str, Any]) -> tuple[Any, ...]:
 @pytest.fixture
 def check_trades() -> Callable[..., Any]:
     return check
+
+
+@pytest.fixture
+def calm_candles(tmp_path: Path) -> Path:
+    """A folder with a calm market."""
+    return write_calm(tmp_path / "calm")
+
+
+@pytest.fixture
+def two_markets(tmp_path: Path) -> Path:
+    """A folder with two calm markets."""
+    folder = write_calm(tmp_path / "calm")
+    (folder / "ETH-USD_5m.csv").write_text((folder / "BTC-USD_5m.csv").read_text())
+    return folder
