@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
@@ -16,6 +17,13 @@ def _unicode(text: str) -> str:
     return text
 
 
+def _one_line(text: str) -> str:
+    """A name is written into mails."""
+    if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in text):
+        raise ValueError("holds a line break or a control character")
+    return text
+
+
 def _secret_unicode(text: SecretStr) -> SecretStr:
     _unicode(text.get_secret_value())
     return text
@@ -26,6 +34,13 @@ PasswordText = Annotated[SecretText, Field(min_length=1, max_length=1024)]
 """The policy decides; this only keeps nonsense out of the hasher."""
 Email = Annotated[str, StringConstraints(min_length=1, max_length=320), AfterValidator(_unicode)]
 
+FullName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(_unicode),
+    AfterValidator(_one_line),
+]
+
 
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
@@ -34,9 +49,7 @@ class _Request(BaseModel):
 class RegisterRequest(_Request):
     email: Email
     password: PasswordText
-    full_name: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_unicode)
-    ]
+    full_name: FullName
     accept_terms: Annotated[bool, Field(strict=True)]
 
 
@@ -85,15 +98,15 @@ class UserAnswer(BaseModel):
 
 
 class LoginAnswer(BaseModel):
-    access_token: str
-    refresh_token: str
+    access_token: str = Field(repr=False)
+    refresh_token: str = Field(repr=False)
     token_type: str = "Bearer"
     expires_in: int
     user: UserAnswer
 
 
 class RefreshAnswer(BaseModel):
-    access_token: str
+    access_token: str = Field(repr=False)
     token_type: str = "Bearer"
     expires_in: int
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -45,3 +46,13 @@ async def test_a_refused_administrator_is_not_made(auth: Any, email: str, passwo
     with pytest.raises(NijaError):
         await create_admin(auth.deps, CreateAdmin(email, password))
     assert await auth.platform.emitted(UserSnapshot) == []
+
+
+async def test_made_twice_and_at_once_it_is_one_account_with_the_last_password(auth: Any) -> None:
+    made = await asyncio.gather(
+        *(create_admin(auth.deps, CreateAdmin("root@nija.example", NEW_PASSWORD)) for _ in range(4))
+    )
+    assert len({user.id for user in made}) == 1
+    await create_admin(auth.deps, CreateAdmin("root@nija.example", "Velvet-Anchor-Thistle-9"))
+    await auth.signed_in("root@nija.example", "Velvet-Anchor-Thistle-9")
+    assert (await auth.login("root@nija.example", NEW_PASSWORD)).status_code == 401

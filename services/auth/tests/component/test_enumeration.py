@@ -15,7 +15,7 @@ from nija_auth.service import SERVICE
 from nija_common.testing import start_platform
 from nija_common.values.clock import ManualClock
 
-SAMPLES = 200
+SAMPLES = 300
 ROUNDS = 3
 ADVANTAGE = 0.65
 """How often a guess by time alone may be right; 0.5 is chance. Without the work for strangers it is near 1."""

@@ -242,3 +242,49 @@ async def test_a_user_with_thousands_of_sessions_can_still_change_the_password(a
     answer = await auth.call("PUT", "change-password", body, token=mine["access_token"])
     assert answer.status_code == 200
     assert len(await auth.platform.emitted(SessionRevoked)) == count
+
+
+async def test_a_wrong_current_password_is_audited_and_locks_no_login(auth: Any, ada: str) -> None:
+    mine = await auth.signed_in()
+    body = {"current_password": "nope-nope-nope", "new_password": NEW_PASSWORD}
+    for _ in range(11):
+        assert (await auth.call("PUT", "change-password", body, token=mine["access_token"])).status_code == 401
+    assert [entry.user_id for entry in await auth.audited("password_change_refused")] == [ada] * 11
+    await auth.signed_in()
+
+
+async def test_a_refresh_while_logging_out_leaves_nothing_that_lives_on(
+    auth: Any, ada: str, expect_refusal: Any
+) -> None:
+    for _ in range(5):
+        mine = await auth.signed_in()
+        sid = (await claims(auth, mine["access_token"])).session_id
+        logout = auth.call("POST", "logout", {}, token=mine["access_token"])
+        answers = await asyncio.gather(auth.refresh(mine), logout, *(auth.refresh(mine) for _ in range(4)))
+        for answer in (answers[0], *answers[2:]):
+            if answer.status_code == 200:
+                # Of the ended session: gateway and notifier refuse it by that.
+                assert (await claims(auth, answer.json()["data"]["access_token"])).session_id == sid
+            else:
+                expect_refusal(answer, 401, "TOKEN_INVALID")
+        expect_refusal(await auth.refresh(mine), 401, "TOKEN_INVALID")
+        assert (await auth.platform.emitted(SessionRevoked))[-1].session_id == sid
+
+
+async def test_changes_of_password_at_once_one_wins(auth: Any, ada: str) -> None:
+    mine = await auth.signed_in()
+    wanted = [f"Quartz-Lantern-Orchard-{n}" for n in range(4)]
+    answers = await asyncio.gather(
+        *(
+            auth.call(
+                "PUT",
+                "change-password",
+                {"current_password": PASSWORD, "new_password": new},
+                token=mine["access_token"],
+            )
+            for new in wanted
+        )
+    )
+    assert sorted(a.status_code for a in answers) == [200, 401, 401, 401]
+    (winner,) = [new for new, answer in zip(wanted, answers, strict=True) if answer.status_code == 200]
+    await auth.signed_in(password=winner)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from nija_common.values.document import Collection, Document, Index
 from nija_common.values.tiers import Tier
@@ -18,7 +18,7 @@ class User(Document):
     email: str
     email_key: str
     full_name: str
-    password_hash: str
+    password_hash: str = Field(repr=False)
     role: Literal["user", "admin"] = "user"
     status: Literal["active", "suspended", "disabled"] = "active"
     registered_at_ms: int
@@ -38,7 +38,7 @@ class Session(Document):
     )
 
     user_id: str
-    refresh_hash: str
+    refresh_hash: str = Field(repr=False)
     created_ms: int
     expires_at_ms: int
 
@@ -82,7 +82,7 @@ class SigningKey(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     key_id: str
-    sealed: str
+    sealed: str = Field(repr=False)
     public: dict[str, str]
     created_ms: int
     active_from_ms: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nija_auth.deps import Deps
 from nija_auth.domain import emails, passwords
@@ -21,13 +21,13 @@ class CreateAdmin:
     """Who, and the password the account will have, also where it exists already."""
 
     email: str
-    password: str
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class _Admit:
     email: str
-    password_hash: str
+    password_hash: str = field(repr=False)
 
 
 async def create_admin(deps: Deps, command: CreateAdmin) -> User:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nija_auth.deps import Deps
 from nija_auth.domain import emails
@@ -30,8 +30,8 @@ class ChangePassword:
 
     user_id: str
     session_id: str
-    current_password: str
-    new_password: str
+    current_password: str = field(repr=False)
+    new_password: str = field(repr=False)
     origin: Origin
 
 
@@ -54,16 +54,16 @@ class AnswerReset:
 class ConfirmReset:
     """The mailed token, and the new password."""
 
-    token: str
-    new_password: str
+    token: str = field(repr=False)
+    new_password: str = field(repr=False)
     origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
 class _Replace:
     user_id: str
-    verified_hash: str
-    new_hash: str
+    verified_hash: str = field(repr=False)
+    new_hash: str = field(repr=False)
     keep_session: str
     origin: Origin
 
@@ -71,7 +71,7 @@ class _Replace:
 @dataclass(frozen=True, slots=True)
 class _Reset:
     token_hash: str
-    new_hash: str
+    new_hash: str = field(repr=False)
     origin: Origin
 
 
@@ -79,6 +79,7 @@ async def change(deps: Deps, command: ChangePassword) -> None:
     """Every other session of the user ends. Raises INVALID_CREDENTIALS, WEAK_PASSWORD, TOKEN_INVALID."""
     user = await deps.people.user(command.user_id)
     if not await deps.passwords.verify(command.current_password, None if user is None else user.password_hash):
+        await deps.work.run(_note_refusal, deps, command)
         raise wrong_credentials()
     assert user is not None
     new_hash = await _accepted(deps, command.new_password, user)
@@ -152,6 +153,11 @@ async def _accepted(deps: Deps, password: str, user: User) -> str:
     policy.check_length(password)
     await deps.passwords.check_strength(password, user.email, user.full_name)
     return await deps.passwords.hash(password)
+
+
+async def _note_refusal(deps: Deps, command: ChangePassword, uow: UnitOfWork) -> None:
+    """Somebody who is signed in does not know the password: a stolen session looks like that."""
+    uow.emit(audit("password_change_refused", command.user_id, command.origin, deps.clock.now_ms()))
 
 
 async def _replace(deps: Deps, command: _Replace, uow: UnitOfWork) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nija_auth.deps import Deps
 from nija_auth.domain import emails, passwords
@@ -19,7 +19,7 @@ class Register:
     """What the person sent."""
 
     email: str
-    password: str
+    password: str = field(repr=False)
     full_name: str
     accept_terms: bool
     origin: Origin
@@ -29,7 +29,7 @@ class Register:
 class _Insert:
     email: str
     full_name: str
-    password_hash: str
+    password_hash: str = field(repr=False)
     origin: Origin
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nija_auth.deps import Deps
 from nija_auth.domain import emails
@@ -24,7 +24,7 @@ class LogIn:
     """What the person sent."""
 
     email: str
-    password: str
+    password: str = field(repr=False)
     origin: Origin
 
 
@@ -33,8 +33,8 @@ class SignedIn:
     """A session's tokens. The refresh token is shown once and kept as a hash."""
 
     user: User
-    access_token: str
-    refresh_token: str
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,9 @@ class _Refused:
 class _Open:
     user_id: str
     key: str
-    verified_hash: str
-    new_hash: str | None
-    refresh_hash: str
+    verified_hash: str = field(repr=False)
+    new_hash: str | None = field(repr=False)
+    refresh_hash: str = field(repr=False)
     origin: Origin
 
 
