@@ -68,11 +68,22 @@ class TradingStore:
         return await self.storage.get(Preferences, user_id) or Preferences(id=user_id)
 
     async def allowance(self, user_id: str) -> Allowance:
-        """What holds for a user now. A user whose subscription is not known enters nothing."""
-        standing = await self.standing(user_id)
-        return Allowance(
-            standing or Standing(id=user_id, status="suspended"), await self.preferences(user_id), await self.switch()
-        )
+        """What holds for a user now. A user whose standing is not known enters nothing."""
+        return (await self.allowances([user_id]))[user_id]
+
+    async def allowances(self, user_ids: Sequence[str]) -> dict[str, Allowance]:
+        """The same for many users, in three reads."""
+        switch = await self.switch()
+        standings = await self.storage.get_many(Standing, user_ids)
+        preferences = await self.storage.get_many(Preferences, user_ids)
+        return {
+            user_id: Allowance(
+                standings.get(user_id) or Standing(id=user_id, status="suspended"),
+                preferences.get(user_id) or Preferences(id=user_id),
+                switch,
+            )
+            for user_id in user_ids
+        }
 
     async def positions(self, user_id: str) -> list[Position]:
         """Open positions of a user, of every ledger."""

@@ -101,7 +101,7 @@ async def _advance(deps: Deps, target: Target, uow: UnitOfWork) -> tuple[Memory,
             if turn.write and _opens(memory.desk(key), turn.desk):
                 allowance = await deps.store.allowance(memory.account.id)
                 if allowance != memory.allowance:
-                    memory = replace(memory, allowance=allowance, read_at=deps.clock.monotonic())
+                    memory = replace(memory, allowance=allowance)
                     continue
             memory = memory.with_turn(turn)
             if turn.write:

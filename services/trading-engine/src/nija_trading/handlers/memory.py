@@ -20,9 +20,6 @@ from nija_trading.domain.gates import Allowance, terms_of
 from nija_trading.domain.stepping import Step, fold, fold_flat
 from nija_trading.ports import Market
 
-ALLOWANCE_S = 1.0
-"""How long a reading of settings, standing and switch serves where nothing is opened."""
-
 
 class ShardLost(Exception):
     """Another worker has the shard, or this one's lease has run out: nothing more may be done for it."""
@@ -30,13 +27,13 @@ class ShardLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """An account and its ledgers: as stored, and as they are now."""
+    """An account and its ledgers: as stored, and as they are now. The allowance is refreshed every second for all bots
+    together, and read anew wherever something is opened."""
 
     account: Account
     stored: Mapping[str, Desk]
     desks: Mapping[str, Desk]
     allowance: Allowance
-    read_at: float
 
     def desk(self, key: str) -> Desk:
         """A ledger's desk with the account as it is now."""
@@ -123,12 +120,7 @@ class Bot:
 async def recall(deps: Deps, bot: Bot) -> Memory:
     """The account from memory, or read and carried to the step that its shard has committed. Raises ShardLost."""
     bot.shard.check(deps.clock.monotonic())
-    memory = bot.taken()
-    if memory is None:
-        return await _read(deps, bot)
-    if deps.clock.monotonic() - memory.read_at < ALLOWANCE_S:
-        return memory
-    return replace(memory, allowance=await deps.store.allowance(bot.user_id), read_at=deps.clock.monotonic())
+    return bot.taken() or await _read(deps, bot)
 
 
 async def _read(deps: Deps, bot: Bot) -> Memory:
@@ -139,7 +131,7 @@ async def _read(deps: Deps, bot: Bot) -> Memory:
     if account.epoch < bot.shard.epoch:
         account = account.changed(epoch=bot.shard.epoch)
     desks = {key: await deps.store.desk(account, key) for key in account.ledgers}
-    memory = Memory(account, desks, desks, await deps.store.allowance(bot.user_id), deps.clock.monotonic())
+    memory = Memory(account, desks, desks, await deps.store.allowance(bot.user_id))
     return _carried(deps, bot, memory)
 
 

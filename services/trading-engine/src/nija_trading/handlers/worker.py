@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections import defaultdict
 from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 WORKERS = "worker/"
 BOTS_AT_ONCE = 32
+REFRESH_S = 1.0
 
 
 @dataclass(slots=True)
@@ -43,6 +44,7 @@ class Worker:
     leases: dict[int, Lease] = field(default_factory=dict)
     clock: MarketClock | None = None
     anchored: bool = False
+    refresh_at: float = 0.0
     told: dict[str, int] = field(default_factory=dict)
     moved: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when there is a reason to step at once: a bot has started, a shard has come."""
@@ -294,6 +296,15 @@ async def _tell_marks(worker: Worker, due: int) -> None:
 # -- commands and switches -----------------------------------------------------------------------------------
 
 
+async def refresh(worker: Worker) -> None:
+    """Settings, standing and switch of every bot, in three reads. A bot in the middle of a turn is met the next time."""
+    bots = worker.bots()
+    allowances = await worker.deps.store.allowances([bot.user_id for bot in bots])
+    for bot in bots:
+        if bot.memory is not None and bot.memory.allowance != allowances[bot.user_id]:
+            bot.memory = replace(bot.memory, allowance=allowances[bot.user_id])
+
+
 async def look(worker: Worker) -> None:
     """The global switch, then every waiting command of the shards held here, each user's in order."""
     deps = worker.deps
@@ -301,6 +312,9 @@ async def look(worker: Worker) -> None:
     metrics.KILL_SWITCH_ACTIVE.set(int(switch.active))
     if switch.generation:
         await _gathered(_halted(worker, bot, switch) for bot in worker.bots())
+    if deps.clock.monotonic() >= worker.refresh_at:
+        worker.refresh_at = deps.clock.monotonic() + REFRESH_S
+        await refresh(worker)
     waiting = [row for row in await deps.store.waiting_commands() if row.shard in worker.shards]
     metrics.COMMANDS_WAITING.set(len(waiting))
     by_user: dict[str, list[Command]] = defaultdict(list)
