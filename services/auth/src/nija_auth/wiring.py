@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from nija_auth.adapters.hashing import Hashing
 from nija_auth.deps import Deps
-from nija_auth.handlers import keys
+from nija_auth.handlers import admins, keys
 from nija_auth.settings import AuthSettings
 from nija_auth.store import People
 from nija_common.runtime.platform import Platform
@@ -15,7 +15,7 @@ from nija_common.runtime.platform import Platform
 
 @asynccontextmanager
 async def build(settings: AuthSettings, platform: Platform) -> AsyncIterator[Deps]:
-    """The deps; a fresh store gets its first signing key."""
+    """The deps; a fresh store gets its first signing key, and its administrator where the settings name one."""
     hashing = Hashing(settings.password)
     deps = Deps(
         settings=settings,
@@ -27,6 +27,7 @@ async def build(settings: AuthSettings, platform: Platform) -> AsyncIterator[Dep
     )
     try:
         await platform.work.run(keys.ensure_key, deps, keys.EnsureKey())
+        await admins.ensure_first_admin(deps, settings.first_admin)
         yield deps
     finally:
         hashing.close()

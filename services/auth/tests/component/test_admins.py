@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nija_auth.handlers.admins import CreateAdmin, create_admin
-from nija_common.errors import NijaError
+from nija_auth.service import SERVICE
+from nija_common.errors import NijaError, SettingsError
 from nija_common.events.identity import SessionRevoked, UserSnapshot
+from nija_common.testing import start_platform
+from nija_common.values.clock import ManualClock
 
 NEW_PASSWORD = "Quartz-Lantern-Orchard-7"
 
@@ -56,3 +60,45 @@ async def test_made_twice_and_at_once_it_is_one_account_with_the_last_password(a
     await create_admin(auth.deps, CreateAdmin("root@nija.example", "Velvet-Anchor-Thistle-9"))
     await auth.signed_in("root@nija.example", "Velvet-Anchor-Thistle-9")
     assert (await auth.login("root@nija.example", NEW_PASSWORD)).status_code == 401
+
+
+def first_admin(email: str | None, password: str | None) -> dict[str, str]:
+    given = {"NIJA_FIRST_ADMIN__EMAIL": email, "NIJA_FIRST_ADMIN__PASSWORD": password}
+    cheap = {"NIJA_PASSWORD__MEMORY_KIB": "64", "NIJA_PASSWORD__TIME_COST": "1"}
+    return cheap | {name: value for name, value in given.items() if value is not None}
+
+
+async def test_the_administrator_of_the_settings_is_made_once_and_a_restart_takes_back_no_change(
+    tmp_path: Path, clock: ManualClock, auth: Any
+) -> None:
+    env = first_admin("root@nija.example", NEW_PASSWORD)
+    changed = "Velvet-Anchor-Thistle-9"
+    async with start_platform(tmp_path / "own", [SERVICE], clock=clock, env=env) as platform:
+        client = type(auth)(platform)
+        token = (await client.signed_in("root@nija.example", NEW_PASSWORD))["access_token"]
+        assert (await platform.app("auth").state.tokens.verify(token)).role == "admin"
+        body = {"current_password": NEW_PASSWORD, "new_password": changed}
+        assert (await client.call("PUT", "change-password", body, token=token)).status_code == 200
+    async with start_platform(tmp_path / "own", [SERVICE], clock=clock, env=env) as platform:
+        client = type(auth)(platform)
+        await client.signed_in("root@nija.example", changed)
+        assert len(await client.audited("admin_created")) == 1
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "named"),
+    [
+        ("root@nija.example", None, "both, or neither"),
+        (None, NEW_PASSWORD, "both, or neither"),
+        ("nonsense", NEW_PASSWORD, "NIJA_FIRST_ADMIN__EMAIL"),
+        ("root@nija.example", "password1234", "NIJA_FIRST_ADMIN__PASSWORD"),
+    ],
+)
+async def test_a_wrong_administrator_in_the_settings_stops_the_start_and_is_named(
+    tmp_path: Path, clock: ManualClock, email: str | None, password: str | None, named: str
+) -> None:
+    with pytest.raises((SettingsError, ExceptionGroup)) as refusal:
+        async with start_platform(tmp_path, [SERVICE], clock=clock, env=first_admin(email, password)):
+            raise AssertionError("started")
+    assert named in repr(refusal.value)
+    assert password is None or password not in repr(refusal.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import threading
 import time
 from pathlib import Path
@@ -43,17 +44,20 @@ async def test_a_hundred_logins_at_once_hash_two_at_a_time_in_bounded_memory_bes
         assert (await client.register()).status_code == 201
         before = resident_mib()
         logins = asyncio.gather(*(client.login() for _ in range(100)))
-        peak, slowest, threads = before, 0.0, 0
+        peak, threads = before, 0
+        pauses: list[float] = []
         while not logins.done():
             at = time.perf_counter()
             await asyncio.sleep(0.001)
-            slowest = max(slowest, time.perf_counter() - at)
+            pauses.append(time.perf_counter() - at)
             peak = max(peak, resident_mib())
             threads = max(threads, sum(t.name.startswith("argon2") for t in threading.enumerate()))
         assert [a.status_code for a in await logins] == [200] * 100
     assert threads <= 4, "two of this platform and two of the fixture's"
     assert peak - before < 200
-    assert slowest < 1.0
+    # One slow turn is the machine's; a hash on the loop would make most of them slow.
+    assert statistics.quantiles(pauses, n=20)[-1] < 0.1
+    assert max(pauses) < 1.0
 
 
 async def test_too_many_waiting_are_told_when_to_come_again_and_nothing_is_left_behind() -> None:
@@ -92,5 +96,35 @@ async def test_passwords_are_not_truncated_and_differ_in_their_last_character() 
             assert not await hashing.verify(alphabet * 127 + "y", stored)
             assert not await hashing.verify(alphabet * 127, stored)
         assert not await hashing.verify("nobody's password", None)
+    finally:
+        hashing.close()
+
+
+async def test_of_250_at_once_two_are_hashed_200_wait_and_the_rest_are_refused_at_once() -> None:
+    hashing = Hashing(PasswordSettings(memory_kib=8, time_cost=1))
+    try:
+        calls = [asyncio.create_task(hashing.verify("x" * 12, None)) for _ in range(250)]
+        await asyncio.sleep(0)
+        refused = [call for call in calls if call.done()]
+        assert len(refused) == 48
+        assert all(isinstance(call.exception(), NijaError) for call in refused)
+        assert hashing.in_hand == 202
+        assert await asyncio.gather(*(call for call in calls if call not in refused)) == [False] * 202
+    finally:
+        hashing.close()
+
+
+async def test_callers_who_hang_up_give_their_place_back() -> None:
+    hashing = Hashing(PasswordSettings(memory_kib=64, time_cost=1, at_once=1, waiting=4))
+    try:
+        for _ in range(20):
+            calls = [asyncio.create_task(hashing.hash("x" * 12)) for _ in range(5)]
+            await asyncio.sleep(0)
+            assert hashing.in_hand == 5
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+            assert hashing.in_hand == 0
+        assert await hashing.hash("x" * 12)
     finally:
         hashing.close()

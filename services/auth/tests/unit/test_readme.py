@@ -33,7 +33,8 @@ def test_it_has_every_route_and_no_other() -> None:
 
 def test_it_has_every_setting_with_its_default_and_no_other() -> None:
     listed = dict(re.findall(r"^\| `(NIJA_[A-Z_]+)` \| (\S+) \|", README, re.MULTILINE))
-    assert listed == {n: str(block.model_fields[f].default) for n, (block, f) in names_of(AuthSettings).items()}
+    defaults = {name: block.model_fields[field].default for name, (block, field) in names_of(AuthSettings).items()}
+    assert listed == {name: "none" if default is None else str(default) for name, default in defaults.items()}
 
 
 def test_it_has_every_loop() -> None:

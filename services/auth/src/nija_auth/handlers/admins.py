@@ -10,6 +10,8 @@ from nija_auth.domain.documents import User
 from nija_auth.handlers.auditing import Origin, audit
 from nija_auth.handlers.sessions import failures_key
 from nija_auth.handlers.snapshots import end_all_sessions, snapshot
+from nija_auth.settings import FirstAdminSettings
+from nija_common.errors import ErrorCode, NijaError, SettingsError
 from nija_common.storage.unit_of_work import UnitOfWork
 from nija_common.values.ids import new_id
 
@@ -40,6 +42,24 @@ async def create_admin(deps: Deps, command: CreateAdmin) -> User:
     await deps.passwords.check_strength(command.password, email, FULL_NAME)
     admit = _Admit(email, await deps.passwords.hash(command.password))
     return await deps.work.run(_admit, deps, admit)
+
+
+async def ensure_first_admin(deps: Deps, settings: FirstAdminSettings) -> None:
+    """Makes the administrator of the settings unless that e-mail has an account: a restart takes back no change of
+    password or role. Raises SettingsError."""
+    if settings.email is None and settings.password is None:
+        return
+    if settings.email is None or settings.password is None:
+        raise SettingsError("NIJA_FIRST_ADMIN__EMAIL and NIJA_FIRST_ADMIN__PASSWORD: set both, or neither")
+    if await deps.people.user_of(emails.key_of(settings.email)) is not None:
+        return
+    try:
+        await create_admin(deps, CreateAdmin(settings.email, settings.password.get_secret_value()))
+    except NijaError as error:
+        if error.code not in (ErrorCode.INVALID_EMAIL, ErrorCode.WEAK_PASSWORD):
+            raise
+        field = "EMAIL" if error.code is ErrorCode.INVALID_EMAIL else "PASSWORD"
+        raise SettingsError(f"NIJA_FIRST_ADMIN__{field}: {error.message}") from None
 
 
 async def _admit(deps: Deps, command: _Admit, uow: UnitOfWork) -> User:
