@@ -56,7 +56,7 @@ def test_a_wrong_secret_is_not_shown() -> None:
 
 
 def test_an_unknown_name_is_refused_and_what_others_inject_is_let_through() -> None:
-    blocks = [PlatformSettings, Outer]
+    blocks: list[type[Block]] = [PlatformSettings, Outer]
     refuse_unknown(
         {
             "NIJA_STORE": "sqlite",

@@ -248,7 +248,10 @@ class Distributed:
 
 
 def wait_for(what: str, probe: Callable[[], T], seconds: float = 30.0, *, every: float = 0.05) -> T:
-    """The first true answer of `probe`; a probe that counts against a user's limit asks less often. Raises AssertionError saying `what` did not come about."""
+    """The first true answer of `probe`; a probe that counts against a user's limit asks less often.
+
+    Raises AssertionError saying that `what` did not come about.
+    """
     deadline = time.monotonic() + seconds
     while True:
         found = probe()
