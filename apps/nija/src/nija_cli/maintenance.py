@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from nija_auth.handlers.admins import CreateAdmin, create_admin
-
 from nija_cli.services import SERVICES, platform_settings, read_environment, without_roles
 from nija_common.runtime.infrastructure import Infrastructure, open_infrastructure, sealer_of
 from nija_common.runtime.node import Running, migrate, run_node
