@@ -14,8 +14,9 @@ from nija_common.bus.port import BusUnavailable, Edge, TopicPartition
 from nija_common.events.topics import TRADING_COMMANDS
 from nija_common.runtime.manifest import Task
 from nija_trading.deps import Deps
+from nija_trading.handlers import pool
 from nija_trading.handlers import worker as work
-from nija_trading.handlers.worker import TRANSIENT, Worker
+from nija_trading.handlers.pool import TRANSIENT, Worker
 
 log = structlog.get_logger(__name__)
 
@@ -33,18 +34,17 @@ async def run_worker(deps: Deps) -> None:
     worker = Worker(deps, deps.market)
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(_leases(worker), name="worker leases")
-            group.create_task(_steps(worker), name="worker steps")
-            group.create_task(_looks(worker), name="worker looks")
-            group.create_task(_wake_ups(worker), name="worker wake-ups")
+            worker.spawn = group.create_task
+            for turn in (_leases, _steps, _looks, _wake_ups):
+                group.create_task(turn(worker), name=f"worker{turn.__name__}")
     finally:
-        await work.leave(worker)
+        await pool.leave(worker)
 
 
 async def _leases(worker: Worker) -> None:
     deps = worker.deps
     while True:
-        await _patiently("leases", work.renew, worker)
+        await _patiently("leases", pool.renew, worker)
         await deps.clock.sleep(deps.settings.trading_renew_ms / 1000)
 
 

@@ -63,6 +63,8 @@ class ReplayMarket:
 
     def closes(self, symbols: Iterable[str], step_ms: int, profile: RiskProfile) -> tuple[SymbolClose, ...]:
         step = self._timeline.step_at(step_ms)
+        if step < 0 or int(self._timeline.closes_ms[step]) != step_ms:
+            return ()
         found = []
         for symbol in symbols:
             index = self._timeline.candle_at(symbol, step)

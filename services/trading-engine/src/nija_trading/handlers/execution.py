@@ -22,7 +22,7 @@ from nija_trading.domain.desk import Desk, Terms, Turn
 from nija_trading.domain.records import PAPER_CASH, Order
 from nija_trading.domain.stepping import next_turn
 from nija_trading.domain.trading import Mark, close_positions, open_by_alert
-from nija_trading.handlers.memory import Bot, Memory, recall, step_seen
+from nija_trading.handlers.memory import Bot, Memory, mark_of, recall, step_seen
 from nija_trading.ports import Market
 
 OUTCOME_S = 0.4
@@ -288,8 +288,7 @@ async def _finish(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
 
 
 def _marks(market: Market, desk: Desk, step_ms: int) -> dict[str, Mark]:
-    found = {symbol: market.mark(symbol, step_ms) for symbol in desk.positions}
-    return {symbol: mark for symbol, mark in found.items() if mark is not None}
+    return {symbol: mark_of(market, desk, symbol, step_ms) for symbol in desk.positions}
 
 
 def _market(deps: Deps) -> Market:

@@ -18,6 +18,7 @@ from nija_trading.domain.controls import Shard
 from nija_trading.domain.desk import Desk, Terms, Turn, changes, committed
 from nija_trading.domain.gates import Allowance, terms_of
 from nija_trading.domain.stepping import Step, fold, fold_flat
+from nija_trading.domain.trading import Mark
 from nija_trading.ports import Market
 
 
@@ -164,6 +165,16 @@ def step_seen(market: Market, desk: Desk, step_ms: int, terms: Terms) -> Step:
     """A step as this desk sees it: its pairs first, then what it holds besides."""
     more = desk.symbols().difference(terms.pairs)
     symbols = (*terms.pairs, *sorted(more)) if more else terms.pairs
-    marks = {symbol: mark.price for symbol in desk.positions if (mark := market.mark(symbol, step_ms)) is not None}
+    marks = {symbol: mark_of(market, desk, symbol, step_ms).price for symbol in desk.positions}
     openings = market.openings(symbols, step_ms) if desk.book.orders else ()
     return Step(step_ms, market.closes(symbols, step_ms, terms.rules.profile), marks, openings)
+
+
+def mark_of(market: Market, desk: Desk, symbol: str, step_ms: int) -> Mark:
+    """The last known price of a held market; where the market has none any more, the last that the position has seen."""
+    mark = market.mark(symbol, step_ms)
+    if mark is not None:
+        return mark
+    state = desk.positions[symbol].value
+    price = state.entry_price if state.best_close is None else state.best_close
+    return Mark(symbol, price, state.opened_ms, state.atr_at_signal)

@@ -95,7 +95,8 @@ class Driver:
             desk = self._applied(turn)
 
     def _settled(self, desk: Desk) -> Desk:
-        work, events = desk, []
+        work = desk
+        events: list[Event] = []
         for order in desk.submitting():
             reply = look_up_on_paper(work.book, order) or submit_on_paper(work.book, COINBASE, order)
             turn = outcome(work, reply, self.terms, 0)
