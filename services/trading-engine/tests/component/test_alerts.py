@@ -134,3 +134,19 @@ async def test_a_webhook_key_is_shown_once(engine: Any) -> None:
         shown = (await desk.api.get("/api/v1/config/webhook-key")).json()["data"]["webhook_key_masked"]
         assert key not in shown
         assert shown.endswith(key[-4:])
+
+
+async def test_the_order_belongs_to_the_story_of_its_alert(engine: Any, wait_until: Any) -> None:
+    async with engine() as desk:
+        await desk.settle()
+        key = await desk.webhook_key()
+        await desk.start()
+        await desk.running()
+        body = {"symbol": "BTCUSD", "action": "buy", "api_key": key}
+        client = desk.platform.client("trading-engine")
+        await client.post(URL, json=body, headers={"X-Request-ID": "story-of-an-alert"})
+        await desk.positions(1)
+        accepted = (await desk.platform.received(TradeAccepted))[0]
+        opened = (await desk.platform.received(TradeOpened))[0]
+        assert accepted.correlation_id == opened.correlation_id == "story-of-an-alert"
+        assert accepted.traceparent is None or opened.traceparent is not None

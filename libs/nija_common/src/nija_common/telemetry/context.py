@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from opentelemetry import propagate
+from opentelemetry import propagate, trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +39,12 @@ def in_context(context: Context) -> Iterator[None]:
         yield
     finally:
         _context.reset(token)
+
+
+@contextmanager
+def continued(name: str, context: Context) -> Iterator[None]:
+    """A piece of work that goes on with an earlier story (a stored command): a span in its trace, and its context."""
+    carrier = {} if context.traceparent is None else {"traceparent": context.traceparent}
+    span = trace.get_tracer("nija.stories").start_as_current_span(name, context=propagate.extract(carrier))
+    with span, in_context(context):
+        yield

@@ -36,6 +36,8 @@ class Command(Document):
     reason: str = "manual"
     targets: bool = False
     close: bool = False
+    correlation_id: str | None = None
+    traceparent: str | None = None
 
 
 def command(command_id: str, user_id: str, kind: Kind, at_ms: int, **fields: Any) -> Command:

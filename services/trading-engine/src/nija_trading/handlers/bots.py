@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from nija_common.errors import ErrorCode, NijaError, unavailable
 from nija_common.events.topics import SETTINGS, SUBSCRIPTIONS, USERS
-from nija_common.events.trading import BotStatus, CommandsWaiting
+from nija_common.events.trading import BotStatus
 from nija_common.storage.unit_of_work import UnitOfWork
-from nija_common.values.ids import new_id
 from nija_trading.deps import Deps
 from nija_trading.domain.account import (
     BROKERS,
@@ -23,8 +22,8 @@ from nija_trading.domain.account import (
 )
 from nija_trading.domain.apex.parameters import RiskLevel
 from nija_trading.domain.apex.protections import day_of
-from nija_trading.domain.commands import command
 from nija_trading.domain.standing import NEW_ACCOUNT_MS, Standing, newcomer, refuse_suspended
+from nija_trading.handlers import commands
 from nija_trading.handlers.audit import Actor, audited
 
 READY_IN_S = 10
@@ -122,14 +121,15 @@ async def start_bot(deps: Deps, cmd: StartBot, uow: UnitOfWork) -> Account:
         switch=switch,
         at_ms=now_ms,
     )
-    uow.save(started, command(new_id("cmd"), cmd.user_id, "start", now_ms))
+    uow.save(started)
     told: dict[str, str | bool] = {
         "broker": cmd.broker,
         "paper": paper,
         "strategy": cmd.strategy,
         "risk_profile": started.risk_profile,
     }
-    uow.emit(event, audited(cmd.user_id, "bot_started", cmd.by, now_ms, **told), CommandsWaiting(user_id=cmd.user_id))
+    uow.emit(event, audited(cmd.user_id, "bot_started", cmd.by, now_ms, **told))
+    commands.leave(uow, cmd.user_id, "start", now_ms)
     return started
 
 
@@ -171,11 +171,7 @@ async def stop_bot(deps: Deps, cmd: StopBot, uow: UnitOfWork) -> Stopped:
     told: dict[str, str | bool] = {"close_positions": cmd.close_positions, "emergency": cmd.emergency}
     uow.emit(*events, audited(cmd.user_id, "bot_stopped", cmd.by, now_ms, **told))
     if closing or cmd.emergency:
-        halt = command(
-            new_id("cmd"), cmd.user_id, "halt", now_ms, targets=cmd.emergency, close=closing, reason="manual"
-        )
-        uow.save(halt)
-        uow.emit(CommandsWaiting(user_id=cmd.user_id))
+        commands.leave(uow, cmd.user_id, "halt", now_ms, targets=cmd.emergency, close=closing, reason="manual")
     return Stopped(positions, closing)
 
 

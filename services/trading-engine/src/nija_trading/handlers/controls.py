@@ -10,14 +10,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from nija_common.events.trading import CommandsWaiting
 from nija_common.storage.unit_of_work import UnitOfWork
 from nija_common.telemetry import metrics
-from nija_common.values.ids import new_id
 from nija_trading.deps import Deps
 from nija_trading.domain.account import latch, new_account, release
-from nija_trading.domain.commands import command
 from nija_trading.domain.controls import GLOBAL
+from nija_trading.handlers import commands
 from nija_trading.handlers.audit import Actor, audited
 
 SETTLE_S = 0.6
@@ -83,12 +81,10 @@ async def trip_own(deps: Deps, cmd: EmergencyStop, uow: UnitOfWork) -> int:
     latched, events = latch(
         account, reason=cmd.reason, by=cmd.by.user_id, close_positions=cmd.close_positions, at_ms=now_ms
     )
-    halt = command(new_id("cmd"), cmd.user_id, "halt", now_ms, close=cmd.close_positions, reason="emergency_stop")
-    uow.save(latched, halt)
+    uow.save(latched)
+    commands.leave(uow, cmd.user_id, "halt", now_ms, close=cmd.close_positions, reason="emergency_stop")
     told: dict[str, str | bool] = {"reason": cmd.reason, "close_positions": cmd.close_positions}
-    uow.emit(
-        *events, audited(cmd.user_id, "emergency_stop", cmd.by, now_ms, **told), CommandsWaiting(user_id=cmd.user_id)
-    )
+    uow.emit(*events, audited(cmd.user_id, "emergency_stop", cmd.by, now_ms, **told))
     return await deps.store.count_positions(cmd.user_id)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from nija_common.events.base import Event
 from nija_common.storage.unit_of_work import UnitOfWork
 from nija_common.telemetry import metrics
+from nija_common.telemetry.context import continued
 from nija_trading.deps import Deps
 from nija_trading.domain import account as accounts
 from nija_trading.domain import facts
@@ -22,6 +23,7 @@ from nija_trading.domain.desk import Desk, Terms, Turn
 from nija_trading.domain.records import PAPER_CASH, Order
 from nija_trading.domain.stepping import next_turn
 from nija_trading.domain.trading import Mark, close_positions, open_by_alert
+from nija_trading.handlers.commands import story_of
 from nija_trading.handlers.memory import Bot, Memory, mark_of, recall, step_seen
 from nija_trading.ports import Market
 
@@ -61,8 +63,9 @@ async def settle(deps: Deps, bot: Bot) -> None:
 
 async def obey(deps: Deps, bot: Bot, command: Command) -> None:
     """Takes a command; row and effect end in one unit of work, then what it sent is settled."""
-    bot.memory = await deps.work.run(_obey, deps, Errand(bot, command.id), queue=bot.user_id)
-    await settle(deps, bot)
+    with continued(f"command {command.kind}", story_of(command)):
+        bot.memory = await deps.work.run(_obey, deps, Errand(bot, command.id), queue=bot.user_id)
+        await settle(deps, bot)
 
 
 async def claim(deps: Deps, bot: Bot) -> None:

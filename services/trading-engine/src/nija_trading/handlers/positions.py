@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nija_common.errors import ErrorCode, NijaError
-from nija_common.events.trading import CommandsWaiting
 from nija_common.storage.unit_of_work import UnitOfWork
 from nija_common.values.ids import derived_id
 from nija_trading.deps import Deps
-from nija_trading.domain.commands import command
 from nija_trading.domain.records import Position
+from nija_trading.handlers import commands
 from nija_trading.handlers.audit import Actor, audited
 
 
@@ -33,8 +32,7 @@ async def close_position(deps: Deps, cmd: ClosePosition, uow: UnitOfWork) -> Pos
     now_ms = deps.clock.now_ms()
     row_id = derived_id("cmd", "close", position.id)
     if await deps.store.command(row_id) is None:
-        uow.save(command(row_id, position.user_id, "close", now_ms, position_id=position.id, reason="manual"))
+        commands.leave(uow, position.user_id, "close", now_ms, row_id, position_id=position.id, reason="manual")
         told: dict[str, str | bool] = {"position_id": position.id, "symbol": position.symbol}
         uow.emit(audited(position.user_id, "position_close_requested", cmd.by, now_ms, **told))
-    uow.emit(CommandsWaiting(user_id=position.user_id))
     return position

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from nija_common.errors import ErrorCode, NijaError, unavailable
-from nija_common.events.trading import CommandsWaiting
 from nija_common.storage.unit_of_work import UnitOfWork
 from nija_common.values.ids import new_id
 from nija_trading.deps import Deps
 from nija_trading.domain import facts
 from nija_trading.domain.account import Account, refuse_killed, status_of
 from nija_trading.domain.alerts import Alert, SeenAlert, alert_of, body_of, key_of
-from nija_trading.domain.commands import SIGNAL_TTL_MS, command
+from nija_trading.domain.commands import SIGNAL_TTL_MS
 from nija_trading.domain.records import Trade
 from nija_trading.domain.standing import refuse_suspended
+from nija_trading.handlers import commands
 from nija_trading.handlers.webhook_keys import owner_of
 
 MINUTE_MS = 60_000
@@ -97,8 +97,11 @@ async def _buy(deps: Deps, signal: Signal, now_ms: int, uow: UnitOfWork) -> str:
             {"symbol": "not among allowed_pairs"},
         )
     trade = _trade(account, signal, now_ms, "pending")
-    row = command(
-        new_id("cmd"),
+    uow.guard(account)
+    uow.save(trade)
+    uow.emit(facts.trade_accepted(trade))
+    commands.leave(
+        uow,
         signal.user_id,
         "open",
         now_ms,
@@ -108,9 +111,6 @@ async def _buy(deps: Deps, signal: Signal, now_ms: int, uow: UnitOfWork) -> str:
         size=alert.size,
         price=alert.price,
     )
-    uow.guard(account)
-    uow.save(trade, row)
-    uow.emit(facts.trade_accepted(trade), CommandsWaiting(user_id=signal.user_id))
     return trade.id
 
 
@@ -125,8 +125,7 @@ async def _close(deps: Deps, signal: Signal, now_ms: int, uow: UnitOfWork) -> st
     found = [position.trade_id for position in positions if position.symbol == symbol]
     found += [trade.id for trade in pending if trade.symbol == symbol]
     if found:
-        uow.save(command(new_id("cmd"), signal.user_id, "close", now_ms, symbol=symbol, reason="webhook"))
-        uow.emit(CommandsWaiting(user_id=signal.user_id))
+        commands.leave(uow, signal.user_id, "close", now_ms, symbol=symbol, reason="webhook")
         return found[0]
     trade = _trade(account, signal, now_ms, "cancelled").model_copy(
         update={"reason": "no_position", "closed_at_ms": now_ms}
