@@ -250,6 +250,26 @@ async def test_rows_stamped_by_a_clock_that_is_ahead_do_not_overtake_their_key(
     assert [orjson.loads(row.message.value) for row in rows] == [0, 1, 2], "nothing behind a hole"
 
 
+# A caller that is cancelled.
+
+
+async def test_a_cancelled_caller_ends_whatever_it_was_doing(server: MongoServer) -> None:
+    storage = server.storage("crash")
+
+    async def busy() -> None:
+        while True:
+            await storage.get(Counter, "a")
+            await storage.commit(Commit(new_id("cmt"), saves=[Counter(id=new_id("cnt"))]))
+            await server.outbox("crash").pending(1)
+
+    for turn in range(60):
+        task = asyncio.create_task(busy())
+        await asyncio.sleep(0.0005 * turn)
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=10)
+        assert done and task.cancelled(), "the driver has swallowed the cancellation"
+
+
 # A server that goes and comes back.
 
 

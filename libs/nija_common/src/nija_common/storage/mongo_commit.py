@@ -63,9 +63,10 @@ async def write(database: AsyncDatabase[Raw], commit: Commit, *, incarnation: in
     while True:
         attempt += 1
         try:
-            async with database.client.start_session(causal_consistency=False) as session:
-                await _run(transaction, session, deadline)
-                await _commit(transaction, session, deadline)
+            with mongo_errors.heeding_cancellation():
+                async with database.client.start_session(causal_consistency=False) as session:
+                    await _run(transaction, session, deadline)
+                    await _commit(transaction, session, deadline)
         except _AlreadyDone:
             return
         except PyMongoError as error:

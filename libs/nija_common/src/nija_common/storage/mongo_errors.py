@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,10 +27,24 @@ READ_S = 3.0
 
 
 @contextmanager
+def heeding_cancellation() -> Iterator[None]:
+    """Ends with CancelledError if the task was cancelled inside and did not notice.
+
+    The driver sends with `asyncio.wait_for`, which up to Python 3.11 forgets a cancellation that comes in the
+    same turn of the loop as its result; whoever waits for the task's end would wait for ever.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    yield
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
+
+
+@contextmanager
 def translated(timeout_s: float = READ_S) -> Iterator[None]:
     """Bounds everything inside and turns the driver's errors into ours; no text of them leaks values."""
     try:
-        with pymongo.timeout(timeout_s):
+        with heeding_cancellation(), pymongo.timeout(timeout_s):
             yield
     except (PyMongoError, InvalidDocument) as error:
         raise of(error) from error

@@ -60,14 +60,20 @@ class Bell:
         """Whoever waits looks again after its own time, so a stream that breaks only makes waking slower."""
         while True:
             try:
-                async with await self._database[OUTBOX].watch([{"$match": {"operationType": "insert"}}]) as changes:
-                    # What came between two streams is looked at now.
-                    self._rung.set()
-                    async for _ in changes:
-                        self._rung.set()
+                with mongo_errors.heeding_cancellation():
+                    await self._ring_at_inserts()
             except PyMongoError as error:
                 log.warning("outbox_stream_broken", database=self._database.name, reason=type(error).__name__)
             await asyncio.sleep(REOPEN_S)
+
+    async def _ring_at_inserts(self) -> None:
+        async with await self._database[OUTBOX].watch([{"$match": {"operationType": "insert"}}]) as changes:
+            # What came between two streams is looked at now.
+            self._rung.set()
+            while changes.alive:
+                with mongo_errors.heeding_cancellation():
+                    await changes.next()
+                self._rung.set()
 
 
 class MongoOutbox:
@@ -128,7 +134,10 @@ class MongoOutbox:
         deadline = time.monotonic() + MARK_S
         while True:
             try:
-                with pymongo.timeout(max(deadline - time.monotonic(), 0.05)):
+                with (
+                    mongo_errors.heeding_cancellation(),
+                    pymongo.timeout(max(deadline - time.monotonic(), 0.05)),
+                ):
                     async with (
                         self._database.client.start_session(causal_consistency=False) as session,
                         await session.start_transaction(SNAPSHOT, MAJORITY, ReadPreference.PRIMARY),

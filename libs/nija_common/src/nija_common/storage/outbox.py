@@ -29,6 +29,7 @@ LOOK_S = 0.25
 ALARM_AFTER = 10
 BACKOFF_S = (0.05, 0.25, 1.0, 2.0, 5.0)
 RELEASE_S = 1.0
+CANCEL_AGAIN_S = 0.5
 
 _AWAY = (ErrorCode.SERVICE_UNAVAILABLE, ErrorCode.DATABASE_ERROR)
 
@@ -91,9 +92,7 @@ class Relay:
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _ended(tasks)
 
     async def _keep(self, lease: Lease) -> None:
         while True:
@@ -187,3 +186,12 @@ class Relay:
         age_s = 0.0 if oldest is None else max(0.0, (self._clock.now_ms() - oldest) / 1000)
         metrics.OUTBOX_ROWS.labels(self._service).set(len(rows))
         metrics.OUTBOX_AGE_SECONDS.labels(self._service).set(age_s)
+
+
+async def _ended(tasks: Sequence[asyncio.Future[None]]) -> None:
+    """Cancels the tasks until all have ended: libraries that use `asyncio.wait_for` may miss a cancellation."""
+    while any(not task.done() for task in tasks):
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=CANCEL_AGAIN_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
