@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from nija_common.storage.port import Storage
-from nija_common.values.document import Document
+from nija_common.values.document import Document, Scalar
 from nija_trading.domain.account import Account
 from nija_trading.domain.alerts import SeenAlert, WebhookKey
 from nija_trading.domain.commands import Command
@@ -34,6 +35,8 @@ COLLECTIONS: tuple[type[Document], ...] = (
 )
 PAGE = 500
 
+D = TypeVar("D", bound=Document)
+
 
 @dataclass(frozen=True, slots=True)
 class TradingStore:
@@ -46,14 +49,7 @@ class TradingStore:
 
     async def active_accounts(self, shard: int) -> list[Account]:
         """Accounts of a shard that a worker has to look after."""
-        found: list[Account] = []
-        after: str | None = None
-        while True:
-            page = await self.storage.find(Account, "by_shard", (shard, True), limit=PAGE, after=after)
-            found += page.items
-            after = page.after
-            if after is None:
-                return found
+        return await self._all(Account, "by_shard", (shard, True))
 
     async def count_active(self) -> int:
         return await self.storage.count(Account, "by_active", (True,))
@@ -87,7 +83,7 @@ class TradingStore:
 
     async def positions(self, user_id: str) -> list[Position]:
         """Open positions of a user, of every ledger."""
-        return list((await self.storage.find(Position, "by_user", (user_id,), limit=PAGE)).items)
+        return await self._all(Position, "by_user", (user_id,))
 
     async def count_positions(self, user_id: str) -> int:
         return await self.storage.count(Position, "by_user", (user_id,))
@@ -100,24 +96,17 @@ class TradingStore:
         return await self.storage.get(Position, position_id)
 
     async def open_orders(self, user_id: str) -> list[Order]:
-        return list((await self.storage.find(Order, "by_user", (user_id, True), limit=PAGE)).items)
-
-    async def order(self, order_id: str) -> Order | None:
-        return await self.storage.get(Order, order_id)
+        return await self._all(Order, "by_user", (user_id, True))
 
     async def trade(self, trade_id: str) -> Trade | None:
         return await self.storage.get(Trade, trade_id)
 
     async def trades(self, user_id: str, status: str) -> list[Trade]:
-        return list((await self.storage.find(Trade, "by_user", (user_id, status), limit=PAGE)).items)
-
-    async def commands_of_user(self, user_id: str) -> list[Command]:
-        """Waiting commands of a user, oldest first."""
-        return list((await self.storage.find(Command, "by_user", (user_id,), limit=PAGE)).items)
+        return await self._all(Trade, "by_user", (user_id, status))
 
     async def waiting_commands(self) -> list[Command]:
-        """The oldest waiting commands of every shard."""
-        return list((await self.storage.find(Command, "by_shard", (), limit=PAGE)).items)
+        """Every waiting command, by shard and time."""
+        return await self._all(Command, "by_shard", ())
 
     async def command(self, command_id: str) -> Command | None:
         return await self.storage.get(Command, command_id)
@@ -141,6 +130,16 @@ class TradingStore:
 
     async def seen_alert(self, alert_id: str) -> SeenAlert | None:
         return await self.storage.get(SeenAlert, alert_id)
+
+    async def _all(self, kind: type[D], index: str, equals: Sequence[Scalar]) -> list[D]:
+        found: list[D] = []
+        after: str | None = None
+        while True:
+            page = await self.storage.find(kind, index, equals, limit=PAGE, after=after)
+            found += page.items
+            after = page.after
+            if after is None:
+                return found
 
     async def desk(self, account: Account, key: str) -> Desk:
         """One ledger of an account with all that belongs to it. The account must have been read before."""

@@ -19,9 +19,7 @@ class Command(Document):
     orders too, `close`: closes every position.
     """
 
-    collection: ClassVar[Collection] = Collection(
-        "commands", (Index("by_shard", ("shard", "at_ms")), Index("by_user", ("user_id", "at_ms")))
-    )
+    collection: ClassVar[Collection] = Collection("commands", (Index("by_shard", ("shard", "at_ms")),))
 
     shard: int
     user_id: str

@@ -68,6 +68,12 @@ async def obey(deps: Deps, bot: Bot, command: Command) -> None:
         await settle(deps, bot)
 
 
+async def resume(deps: Deps, bot: Bot) -> None:
+    """Goes on with what a failure has left: reads the account anew and settles what it finds."""
+    bot.memory = await deps.work.run(_recalled, deps, bot, queue=bot.user_id)
+    await settle(deps, bot)
+
+
 async def claim(deps: Deps, bot: Bot) -> None:
     """A take-over's first commit for an account: the epoch raised, so that whoever had it before can write no more."""
     bot.memory = await deps.work.run(_claim, deps, bot, queue=bot.user_id)
@@ -83,6 +89,10 @@ async def halt(deps: Deps, bot: Bot) -> None:
 async def finish(deps: Deps, bot: Bot) -> None:
     """The replay has reached its last candle: the bot pauses, and nothing waits for an open that will not come."""
     bot.memory = await deps.work.run(_finish, deps, bot, queue=bot.user_id)
+
+
+async def _recalled(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
+    return await recall(deps, bot)
 
 
 async def _claim(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:

@@ -153,6 +153,8 @@ async def look(worker: Worker) -> None:
     metrics.KILL_SWITCH_ACTIVE.set(int(switch.active))
     if switch.generation:
         await gathered(_halted(worker, bot, switch) for bot in worker.bots())
+    left = [bot for bot in worker.bots() if bot.memory is None or bot.memory.waits_for_broker()]
+    await gathered(_resumed(worker, bot) for bot in left)
     if deps.clock.monotonic() >= worker.refresh_at:
         worker.refresh_at = deps.clock.monotonic() + REFRESH_S
         await refresh(worker)
@@ -181,13 +183,22 @@ async def _halted(worker: Worker, bot: Bot, switch: GlobalSwitch) -> None:
         drop(worker, bot.shard)
 
 
+async def _resumed(worker: Worker, bot: Bot) -> None:
+    try:
+        await execution.resume(worker.deps, bot)
+    except NijaError as error:
+        log.warning("bot_waits", user_id=bot.user_id, reason=error.message)
+    except ShardLost:
+        drop(worker, bot.shard)
+
+
 async def _obey_all(worker: Worker, rows: list[Command]) -> None:
     """A user's commands in their order; one that cannot be obeyed now waits, and those behind it."""
     for row in rows:
         shard = worker.shards.get(row.shard)
         if shard is None:
             return
-        bot = shard.bots.get(row.user_id) or Bot(row.user_id, shard)
+        bot = shard.bots.setdefault(row.user_id, Bot(row.user_id, shard))
         try:
             await execution.obey(worker.deps, bot, row)
         except ShardLost:
@@ -197,6 +208,4 @@ async def _obey_all(worker: Worker, rows: list[Command]) -> None:
             unexpected = None if isinstance(error, NijaError) else error
             log.error("command_waits", command=row.kind, user_id=row.user_id, reason=str(error), exc_info=unexpected)
             return
-        if bot.memory is not None and bot.memory.account.active:
-            shard.bots[bot.user_id] = bot
-            worker.moved.set()
+        worker.moved.set()
