@@ -31,6 +31,7 @@ from nija_common.bus.port import (
     StatePublisher,
     TopicPartition,
 )
+from nija_common.cancellation import heeding_cancellation
 from nija_common.events.topics import Topic
 
 log = structlog.get_logger(__name__)
@@ -91,8 +92,9 @@ class KafkaBus:
             return
         producer = await self._open_producer()
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                await _send_all(producer, self._names, messages)
+            with heeding_cancellation():
+                async with asyncio.timeout(SEND_TIMEOUT_S):
+                    await _send_all(producer, self._names, messages)
         except MessageSizeTooLargeError as error:
             raise ValueError(str(error)) from error
         except (TimeoutError, KafkaError, OSError) as error:
@@ -160,9 +162,10 @@ class KafkaBus:
         if not places:
             return {}
         try:
-            async with asyncio.timeout(ASK_TIMEOUT_S):
-                client = await self._open_ends_client()
-                found = await client.end_offsets([self._names.outer(p) for p in places])
+            with heeding_cancellation():
+                async with asyncio.timeout(ASK_TIMEOUT_S):
+                    client = await self._open_ends_client()
+                    found = await client.end_offsets([self._names.outer(p) for p in places])
         except (TimeoutError, KafkaError, OSError) as error:
             raise BusUnavailable(f"cannot ask Kafka where partitions end: {error!r}") from error
         return {self._names.inner(p): offset for p, offset in found.items()}
@@ -272,8 +275,9 @@ class KafkaStatePublisher:
         if self._broken is not None:
             raise BusUnavailable(f"this publisher has failed before: {self._broken}")
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                await self._transaction(messages)
+            with heeding_cancellation():
+                async with asyncio.timeout(SEND_TIMEOUT_S):
+                    await self._transaction(messages)
         except (ProducerFenced, InvalidProducerEpoch) as error:
             self._fenced, self._open_transaction = True, False
             _take_note(self._producer)

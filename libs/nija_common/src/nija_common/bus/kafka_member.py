@@ -25,6 +25,7 @@ from aiokafka.errors import (
 from aiokafka.structs import ConsumerRecord
 
 from nija_common.bus.port import BusUnavailable, Listener, NotOwner, Record, TopicPartition
+from nija_common.cancellation import heeding_cancellation
 
 log = structlog.get_logger(__name__)
 
@@ -95,10 +96,11 @@ async def take(
     """What the consumer has, in offset order within each partition."""
     try:
         # In the middle of a rebalance the client would wait without a limit.
-        async with asyncio.timeout(timeout + grace):
-            batches: Mapping[KafkaPlace, list[ConsumerRecord]] = await consumer.getmany(
-                timeout_ms=int(timeout * 1000), max_records=max_records
-            )
+        with heeding_cancellation():
+            async with asyncio.timeout(timeout + grace):
+                batches: Mapping[KafkaPlace, list[ConsumerRecord]] = await consumer.getmany(
+                    timeout_ms=int(timeout * 1000), max_records=max_records
+                )
     except TimeoutError:
         return []
     except KafkaError as error:
@@ -163,8 +165,9 @@ class KafkaMember(ConsumerRebalanceListener):  # type: ignore[misc]
         if not offsets:
             return
         try:
-            async with asyncio.timeout(COMMIT_TIMEOUT_S):
-                await self._consumer.commit({self._names.outer(p): o for p, o in offsets.items()})
+            with heeding_cancellation():
+                async with asyncio.timeout(COMMIT_TIMEOUT_S):
+                    await self._consumer.commit({self._names.outer(p): o for p, o in offsets.items()})
         except (
             CommitFailedError,
             IllegalStateError,

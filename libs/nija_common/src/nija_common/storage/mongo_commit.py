@@ -23,6 +23,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
+from nija_common.cancellation import heeding_cancellation
 from nija_common.errors import Conflict, unavailable
 from nija_common.events.codec import encode
 from nija_common.events.topics import Kind
@@ -63,7 +64,7 @@ async def write(database: AsyncDatabase[Raw], commit: Commit, *, incarnation: in
     while True:
         attempt += 1
         try:
-            with mongo_errors.heeding_cancellation():
+            with heeding_cancellation():
                 async with database.client.start_session(causal_consistency=False) as session:
                     await _run(transaction, session, deadline)
                     await _commit(transaction, session, deadline)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +16,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
+from nija_common.cancellation import heeding_cancellation
 from nija_common.errors import ErrorCode, NijaError, unavailable
 
 DUPLICATE_KEY = 11000
@@ -24,20 +24,6 @@ WRITE_CONFLICT = 112
 
 READ_S = 3.0
 """How long a read may take before the store counts as away."""
-
-
-@contextmanager
-def heeding_cancellation() -> Iterator[None]:
-    """Ends with CancelledError if the task was cancelled inside and did not notice.
-
-    The driver sends with `asyncio.wait_for`, which up to Python 3.11 forgets a cancellation that comes in the
-    same turn of the loop as its result; whoever waits for the task's end would wait for ever.
-    """
-    task = asyncio.current_task()
-    before = task.cancelling() if task is not None else 0
-    yield
-    if task is not None and task.cancelling() > before:
-        raise asyncio.CancelledError
 
 
 @contextmanager

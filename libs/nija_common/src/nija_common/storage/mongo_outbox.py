@@ -20,6 +20,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
 from nija_common.bus.port import Message, NotOwner
+from nija_common.cancellation import heeding_cancellation
 from nija_common.storage import mongo_errors, mongo_rights
 from nija_common.storage.mongo_commit import MAJORITY, SNAPSHOT
 from nija_common.storage.mongo_schema import OUTBOX, Raw
@@ -60,7 +61,7 @@ class Bell:
         """Whoever waits looks again after its own time, so a stream that breaks only makes waking slower."""
         while True:
             try:
-                with mongo_errors.heeding_cancellation():
+                with heeding_cancellation():
                     await self._ring_at_inserts()
             except PyMongoError as error:
                 log.warning("outbox_stream_broken", database=self._database.name, reason=type(error).__name__)
@@ -71,7 +72,7 @@ class Bell:
             # What came between two streams is looked at now.
             self._rung.set()
             while changes.alive:
-                with mongo_errors.heeding_cancellation():
+                with heeding_cancellation():
                     await changes.next()
                 self._rung.set()
 
@@ -135,7 +136,7 @@ class MongoOutbox:
         while True:
             try:
                 with (
-                    mongo_errors.heeding_cancellation(),
+                    heeding_cancellation(),
                     pymongo.timeout(max(deadline - time.monotonic(), 0.05)),
                 ):
                     async with (
