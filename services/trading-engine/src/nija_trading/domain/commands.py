@@ -7,16 +7,17 @@ from typing import Any, ClassVar, Literal
 from nija_common.values.document import Collection, Document, Index
 from nija_common.values.shards import shard_of
 
-Kind = Literal["start", "open", "close", "halt"]
+Kind = Literal["start", "stop", "open", "close", "halt"]
 SIGNAL_TTL_MS = 60_000
 
 
 class Command(Document):
     """A command that waits; it is deleted in the commit of its effect.
 
-    `open`: an alert that opens (`trade_id`, `symbol`, `size`, `price`), until `expires_at_ms`. `close`: closes the
-    position `position_id`, or that in `symbol` (`reason` is the exit's). `halt`: cancels entries, `targets`: take-profit
-    orders too, `close`: closes every position.
+    - `start`, `stop`: the account says so already; the worker brings the bot to `running`, or sees that it ends.
+    - `open`: an alert that opens (`trade_id`, `symbol`, `size`, `price`), until `expires_at_ms`.
+    - `close`: closes the position `position_id`, or that in `symbol`; `reason` is the exit's.
+    - `halt`: cancels waiting entries; with `targets` take-profit orders too; with `close` closes every position.
     """
 
     collection: ClassVar[Collection] = Collection("commands", (Index("by_shard", ("shard", "at_ms")),))

@@ -170,7 +170,9 @@ async def stop_bot(deps: Deps, cmd: StopBot, uow: UnitOfWork) -> Stopped:
     uow.save(stopped)
     told: dict[str, str | bool] = {"close_positions": cmd.close_positions, "emergency": cmd.emergency}
     uow.emit(*events, audited(cmd.user_id, "bot_stopped", cmd.by, now_ms, **told))
-    if closing or cmd.emergency:
+    if not (closing or cmd.emergency):
+        commands.leave(uow, cmd.user_id, "stop", now_ms)
+    else:
         commands.leave(uow, cmd.user_id, "halt", now_ms, targets=cmd.emergency, close=closing, reason="manual")
     return Stopped(positions, closing)
 

@@ -183,7 +183,7 @@ async def _obey(deps: Deps, order: Errand, uow: UnitOfWork) -> Memory:
         memory = await _start(deps, bot, memory, uow, events)
     elif command.kind == "open":
         memory = await _open(deps, bot, memory, command, events)
-    else:
+    elif command.kind in ("close", "halt"):
         memory = _close(deps, bot, memory, command, events)
     return memory.written(uow, tuple(events))
 

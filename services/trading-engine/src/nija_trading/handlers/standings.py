@@ -11,6 +11,7 @@ from nija_common.storage.unit_of_work import UnitOfWork
 from nija_trading.deps import Deps
 from nija_trading.domain.account import end
 from nija_trading.domain.standing import Revision, Standing
+from nija_trading.handlers import commands
 
 
 def newer(revision: Revision, known: Revision | None) -> bool:
@@ -29,9 +30,11 @@ async def remember_user(deps: Deps, received: Received[UserSnapshot], uow: UnitO
         return
     account = await deps.store.account(event.user_id)
     if account is not None and account.status != "stopped":
-        stopped, events = end(account, by="disabled", reason="The account is disabled.", at_ms=deps.clock.now_ms())
+        now_ms = deps.clock.now_ms()
+        stopped, events = end(account, by="disabled", reason="The account is disabled.", at_ms=now_ms)
         uow.save(stopped)
         uow.emit(*events)
+        commands.leave(uow, event.user_id, "stop", now_ms)
 
 
 async def remember_subscription(deps: Deps, received: Received[SubscriptionSnapshot], uow: UnitOfWork) -> None:
