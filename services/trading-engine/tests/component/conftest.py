@@ -17,6 +17,8 @@ from nija_common.events.preferences import AdvancedSettings, NotificationSetting
 from nija_common.events.preferences import TradingSettings as UserSettings
 from nija_common.events.subscriptions import SubscriptionSnapshot
 from nija_common.runtime.manifest import Service
+from nija_common.runtime.node import Node, Part, run_node
+from nija_common.runtime.settings import load
 from nija_common.testing import TestPlatform, start_platform
 from nija_common.values.clock import Clock, SystemClock
 from nija_common.values.tiers import registration_defaults
@@ -30,6 +32,7 @@ from nija_trading.domain.matching.terms import COINBASE
 from nija_trading.domain.records import PAPER_CASH, Order, PaperAccount, Position, Trade
 from nija_trading.domain.standing import limits_of
 from nija_trading.service import SERVICE
+from nija_trading.settings import TradingSettings
 
 START_MS = 1_700_000_100_000
 HOUR = timeframe_ms("1h")
@@ -247,3 +250,19 @@ def two_markets(tmp_path: Path) -> Path:
     folder = write_calm(tmp_path / "calm")
     (folder / "ETH-USD_5m.csv").write_text((folder / "BTC-USD_5m.csv").read_text())
     return folder
+
+
+@asynccontextmanager
+async def worker_beside(platform: TestPlatform, service: Service, env: dict[str, str]) -> AsyncIterator[Node]:
+    """A second process of the pool on the same store and bus."""
+    node = platform.node
+    part = Part(service, {"worker": service.roles["worker"]}, load(TradingSettings, env))
+    async with run_node(
+        [part], settings=node.settings, clock=SystemClock(), infrastructure=node.infrastructure, sealer=node.sealer
+    ) as other:
+        yield other
+
+
+@pytest.fixture
+def another_worker() -> Callable[..., Any]:
+    return worker_beside

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+from nija_common.errors import unavailable
 from nija_common.runtime.manifest import Service
 from nija_common.runtime.platform import Platform
 from nija_common.storage.port import Commit
@@ -128,3 +129,34 @@ def sleeping_service(storages: list[SleepingStorage], clock: SleepingClock) -> S
             yield deps
 
     return replace(SERVICE, build=build_sleeping)
+
+
+class BlindStorage:
+    """Cannot read the global switch while `blind`: a store whose primary is not sure of itself."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.blind = False
+        self.refused = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    async def get_latest(self, *args: Any) -> Any:
+        if self.blind:
+            self.refused += 1
+            raise unavailable("The store cannot say.")
+        return await self.inner.get_latest(*args)
+
+
+def blind_service(storages: list[BlindStorage]) -> Service:
+    """Trading-engine on such a store."""
+
+    @asynccontextmanager
+    async def build_blind(settings: Any, platform: Platform) -> AsyncIterator[Any]:
+        storage: Any = BlindStorage(platform.storage)
+        storages.append(storage)
+        async with build(settings, replace(platform, storage=storage)) as deps:
+            yield deps
+
+    return replace(SERVICE, build=build_blind)

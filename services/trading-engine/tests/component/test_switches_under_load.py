@@ -180,3 +180,32 @@ async def test_two_entries_cannot_both_use_the_last_of_a_limit(
         assert [event.reason for event in await platform.emitted(TradeCancelled)] == ["max_positions"]
         found = await platform.deps("trading-engine").storage.find(Position, "by_user", ("usr_a",), limit=5)
         assert len(found.items) == 1
+
+
+async def test_a_worker_that_cannot_read_the_switch_opens_nothing(
+    tmp_path: Path, calm_candles: Path, faults: Any, user_of: Any, wait_until: Any, another_worker: Any
+) -> None:
+    storages: list[Any] = []
+    env = {**QUICK, "NIJA_CANDLES": str(calm_candles)}
+    api = {"trading-engine": ["api"]}
+    async with (
+        start_platform(tmp_path / "data", [SERVICE], clock=SystemClock(), env=env, roles=api) as platform,
+        another_worker(platform, faults.blind_service(storages), env),
+    ):
+        desk = user_of(platform, "usr_a")
+        await desk.settle()
+        key = await desk.webhook_key()
+        await desk.start()
+        await desk.running()
+        storages[0].blind = True
+        assert (await desk.alert(key)).status_code == 200
+        before = storages[0].refused
+
+        async def tried() -> bool:
+            return bool(storages[0].refused > before + 3)
+
+        await wait_until(tried, "the worker has tried")
+        assert await opened(platform) == 0
+        storages[0].blind = False
+        await desk.positions(1)
+        assert await opened(platform) == 1

@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nija_common.runtime.manifest import Service
-from nija_common.runtime.node import Node, Part, run_node
-from nija_common.runtime.settings import load
-from nija_common.testing import TestPlatform, start_platform
+from nija_common.testing import start_platform
 from nija_common.values.clock import SystemClock
 from nija_trading.domain.account import Account
 from nija_trading.handlers import execution
 from nija_trading.handlers.memory import Bot, HeldShard, ShardLost
 from nija_trading.service import SERVICE
-from nija_trading.settings import TradingSettings
 
 LEASES = {"NIJA_TRADING_LEASE_MS": "300", "NIJA_TRADING_RENEW_MS": "60", "NIJA_TRADING_POLL_MS": "20"}
 
 
-@asynccontextmanager
-async def another_worker(platform: TestPlatform, service: Service, env: dict[str, str]) -> AsyncIterator[Node]:
-    """A second process of the pool on the same store and bus."""
-    node = platform.node
-    part = Part(service, {"worker": service.roles["worker"]}, load(TradingSettings, env))
-    async with run_node(
-        [part], settings=node.settings, clock=SystemClock(), infrastructure=node.infrastructure, sealer=node.sealer
-    ) as other:
-        yield other
-
-
 @pytest.mark.parametrize("sleep_at", [3, 12, 25])
 async def test_a_worker_that_slept_through_its_leases_cannot_write(
-    tmp_path: Path, replayed: Any, check_trades: Any, faults: Any, user_of: Any, wait_until: Any, sleep_at: int
+    tmp_path: Path,
+    replayed: Any,
+    check_trades: Any,
+    faults: Any,
+    user_of: Any,
+    wait_until: Any,
+    another_worker: Any,
+    sleep_at: int,
 ) -> None:
     env = {**replayed.env, **LEASES}
     storages: list[Any] = []
@@ -91,7 +81,9 @@ async def test_an_old_epoch_is_refused_before_anything_is_decided(engine: Any) -
             await execution.advance(deps, Bot(desk.user_id, halted), 2**50)
 
 
-async def test_a_second_worker_takes_its_share_and_gives_it_back(engine: Any, wait_until: Any) -> None:
+async def test_a_second_worker_takes_its_share_and_gives_it_back(
+    engine: Any, wait_until: Any, another_worker: Any
+) -> None:
     async with engine(**LEASES) as desk:
         storage = desk.platform.deps("trading-engine").storage
         env = {"NIJA_MARKET": "replay", **LEASES}

@@ -38,6 +38,7 @@ def test_the_engine_makes_the_plain_runners_trades(
     assert ran.stored.book.cash == expected.book.cash
     assert held(ran.stored.book) == held(expected.book)
     assert ran.stored.ledger.state.trades == expected.protections.trades
+    assert (ran.stored.account.stopped_by == "drawdown") == expected.protections.drawdown_reached
 
 
 @pytest.mark.parametrize("part", range(6))
