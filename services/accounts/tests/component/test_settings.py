@@ -204,3 +204,9 @@ async def test_settings_need_a_token_and_are_ones_own(platform: TestPlatform) ->
     await put(platform, {"trading": {"risk_level": "high"}})
     other = (await client(platform, "usr_b").get(PATH)).json()["data"]
     assert other["trading"]["risk_level"] == "medium"
+
+
+async def test_administrators_have_the_enterprise_limits(platform: TestPlatform) -> None:
+    body = {"trading": {"max_position_size_usd": 9000}, "advanced": {"enable_gmig": True}}
+    assert (await client(platform).put(PATH, json=body)).json()["error"]["code"] == "EXCEEDS_TIER_LIMIT"
+    assert (await client(platform, role="admin").put(PATH, json=body)).status_code == 200

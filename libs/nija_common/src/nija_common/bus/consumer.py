@@ -250,7 +250,9 @@ class ConsumerRunner:
         end = batch[done - 1].offset + 1
         uow.applied(Progress(self._group, place.topic, place.partition, end, seqs, found))
         await self._work.commit(uow)
-        metrics.EVENTS_HANDLED.labels(self._group, place.topic, "all").inc(done)
+        for item in opened[:done]:
+            if item.received is not None:
+                metrics.EVENTS_HANDLED.labels(self._group, place.topic, item.received.event.type).inc()
         return done
 
     async def _one(

@@ -21,6 +21,7 @@ from nija_common.errors import Conflict, unavailable
 from nija_common.events.base import Emission, Event
 from nija_common.events.codec import encode
 from nija_common.storage.port import Commit, Progress, Storage
+from nija_common.telemetry import metrics
 from nija_common.telemetry.context import current_context
 from nija_common.values.clock import Clock
 from nija_common.values.document import Document
@@ -192,8 +193,20 @@ class Work:
         """Commits, then sends wake-ups and ephemeral events. Raises as `Storage.commit` does."""
         commit = uow.sequenced()
         if commit:
-            await self._storage.commit(commit, deadline_s=deadline_s)
+            await self._measured(commit, deadline_s)
         await self.send(uow.unsequenced())
+
+    async def _measured(self, commit: Commit, deadline_s: float) -> None:
+        outcome = "failed"
+        try:
+            with metrics.COMMIT_SECONDS.labels(self._source).time():
+                await self._storage.commit(commit, deadline_s=deadline_s)
+            outcome = "done"
+        except Conflict:
+            outcome = "conflict"
+            raise
+        finally:
+            metrics.COMMITS.labels(self._source, outcome).inc()
 
     async def send(self, messages: Sequence[Message]) -> None:
         """Wake-ups and readings: lost ones are made good by the next look, so trouble is only logged."""

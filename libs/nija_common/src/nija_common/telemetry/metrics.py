@@ -18,7 +18,6 @@ EVENTS_SKIPPED = Counter("nija_events_skipped", "Events not applied.", ["group",
 EVENTS_RETRIED = Counter("nija_events_retried", "Batches tried again.", ["group", "topic"])
 KEYS_PARKED = Counter("nija_keys_parked", "Keys set aside after an event that cannot be handled.", ["group", "topic"])
 SUBSCRIPTION_SUSPENDED = Gauge("nija_subscription_suspended", "1 while too many keys were parked.", ["group", "topic"])
-CONSUMER_LAG = Gauge("nija_consumer_lag", "Records not applied yet.", ["group", "topic", "partition"])
 
 OUTBOX_ROWS = Gauge("nija_outbox_rows", "Committed events not yet on the bus.", ["service"])
 OUTBOX_AGE_SECONDS = Gauge("nija_outbox_age_seconds", "Age of the oldest of them.", ["service"])
@@ -28,9 +27,6 @@ COMMITS = Counter("nija_commits", "Units of work.", ["service", "outcome"])
 COMMIT_SECONDS = Histogram("nija_commit_seconds", "Time of a commit.", ["service"], buckets=_FAST)
 
 ORDERS = Counter("nija_orders", "Orders by outcome.", ["broker", "mode", "outcome"])
-ORDER_SECONDS = Histogram("nija_order_seconds", "Intent to outcome.", ["broker", "mode"], buckets=_FAST)
-UNPROTECTED_POSITIONS = Gauge("nija_unprotected_positions", "Open positions without a stop that holds.")
-UNKNOWN_ORDERS = Gauge("nija_unknown_orders", "Orders whose fate is not known yet.")
 KILL_SWITCH_ACTIVE = Gauge("nija_kill_switch_active", "1 while the global kill switch is tripped.")
 BOTS_RUNNING = Gauge("nija_bots_running", "Running bots of the shards this worker holds.")
 SHARDS_HELD = Gauge("nija_shards_held", "Shards this worker holds.")

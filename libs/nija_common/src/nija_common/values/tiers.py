@@ -97,6 +97,11 @@ def effective(tier: Tier, *, from_ms: int, live: bool) -> EffectiveTier:
     return EffectiveTier(from_ms=from_ms, tier=tier, limits=LIMITS[tier], features=features_of(tier), live=live)
 
 
+def for_administrators(own: EffectiveTier) -> EffectiveTier:
+    """Administrators have the Enterprise limits and features; live trading still asks for a payment or an override."""
+    return effective(Tier.ENTERPRISE, from_ms=own.from_ms, live=own.live)
+
+
 def effective_at(stretches: Sequence[EffectiveTier], now_ms: int) -> EffectiveTier:
     """The entry in force at `now_ms`: the last that has begun, or the first if none has.
 

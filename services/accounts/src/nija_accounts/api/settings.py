@@ -8,8 +8,10 @@ from fastapi import APIRouter, Body
 
 from nija_accounts.api import DepsDep
 from nija_accounts.handlers import settings
+from nija_accounts.handlers.allowances import Person
 from nija_accounts.schemas.settings import SettingsAnswer, UpdatedAnswer, change_of, settings_answer, updated_answer
 from nija_common.http.identity import CallerDep, ClientDep
+from nija_common.security.tokens import Claims
 
 router = APIRouter()
 
@@ -17,7 +19,7 @@ router = APIRouter()
 @router.get("/api/v1/config/settings")
 async def get_settings(deps: DepsDep, caller: CallerDep) -> SettingsAnswer:
     """The settings in force: the lower of the user's value and the tier's limit."""
-    return settings_answer(await settings.read(deps, caller.user_id, caller.registered_at_ms))
+    return settings_answer(await settings.read(deps, _person(caller)))
 
 
 @router.put("/api/v1/config/settings")
@@ -25,9 +27,11 @@ async def put_settings(
     deps: DepsDep, caller: CallerDep, client: ClientDep, body: Annotated[dict[str, Any], Body()]
 ) -> UpdatedAnswer:
     """Changes what the body names, all of it or nothing; answers once the other services can know."""
-    command = settings.ChangeSettings(
-        caller.user_id, caller.registered_at_ms, change_of(body), client.address, client.user_agent
-    )
+    command = settings.ChangeSettings(_person(caller), change_of(body), client.address, client.user_agent)
     await settings.settle_tier(deps, command)
     names = await deps.work.run(settings.apply, deps, command, queue=caller.user_id, published=True)
     return updated_answer(names)
+
+
+def _person(caller: Claims) -> Person:
+    return Person(caller.user_id, caller.registered_at_ms, caller.role == "admin")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from nija_accounts.deps import Deps
 from nija_accounts.domain.allowance import Allowance
 from nija_common.errors import unavailable
@@ -9,7 +11,22 @@ from nija_common.events.base import Received
 from nija_common.events.subscriptions import SubscriptionSnapshot
 from nija_common.events.topics import SUBSCRIPTIONS
 from nija_common.storage.unit_of_work import UnitOfWork
-from nija_common.values.tiers import DEFAULTS_HOLD_MS, EffectiveTier, effective_at, registration_defaults
+from nija_common.values.tiers import (
+    DEFAULTS_HOLD_MS,
+    EffectiveTier,
+    effective_at,
+    for_administrators,
+    registration_defaults,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whose tier is asked for, as the access token says."""
+
+    user_id: str
+    registered_at_ms: int
+    administrator: bool
 
 
 async def remember(deps: Deps, received: Received[SubscriptionSnapshot], uow: UnitOfWork) -> None:
@@ -28,18 +45,20 @@ async def remember(deps: Deps, received: Received[SubscriptionSnapshot], uow: Un
     )
 
 
-async def tier_now(deps: Deps, user_id: str, registered_at_ms: int) -> EffectiveTier:
+async def tier_now(deps: Deps, person: Person) -> EffectiveTier:
     """The tier in force now, as far as it is known here; what every new account has for one just registered.
 
     Raises SERVICE_UNAVAILABLE for an unknown account that is not new: never a guess.
     """
     now_ms = deps.clock.now_ms()
-    allowance = await deps.settings.allowance(user_id)
+    allowance = await deps.settings.allowance(person.user_id)
     if allowance is not None:
-        return effective_at(allowance.effective, now_ms)
-    if now_ms - registered_at_ms < DEFAULTS_HOLD_MS:
-        return effective_at(registration_defaults(registered_at_ms), now_ms)
-    raise unavailable("Your subscription cannot be read right now. Try again.")
+        own = effective_at(allowance.effective, now_ms)
+    elif now_ms - person.registered_at_ms < DEFAULTS_HOLD_MS:
+        own = effective_at(registration_defaults(person.registered_at_ms), now_ms)
+    else:
+        raise unavailable("Your subscription cannot be read right now. Try again.")
+    return for_administrators(own) if person.administrator else own
 
 
 async def catch_up(deps: Deps, user_id: str) -> None:

@@ -16,17 +16,16 @@ from nija_common.values.ids import new_id
 class ChangeSettings:
     """Who wants what changed, and from where (for the audit log)."""
 
-    user_id: str
-    registered_at_ms: int
+    person: allowances.Person
     change: Change
     ip_address: str | None
     user_agent: str | None
 
 
-async def read(deps: Deps, user_id: str, registered_at_ms: int) -> Settings:
+async def read(deps: Deps, person: allowances.Person) -> Settings:
     """The settings in force. Raises SERVICE_UNAVAILABLE while the tier is not known."""
-    tier = await allowances.tier_now(deps, user_id, registered_at_ms)
-    return in_force(await deps.settings.of(user_id), tier)
+    tier = await allowances.tier_now(deps, person)
+    return in_force(await deps.settings.of(person.user_id), tier)
 
 
 async def settle_tier(deps: Deps, command: ChangeSettings) -> None:
@@ -34,9 +33,9 @@ async def settle_tier(deps: Deps, command: ChangeSettings) -> None:
 
     Stands before the unit of work, because it may wait. Raises SERVICE_UNAVAILABLE.
     """
-    tier = await allowances.tier_now(deps, command.user_id, command.registered_at_ms)
+    tier = await allowances.tier_now(deps, command.person)
     if beyond_tier(command.change, tier):
-        await allowances.catch_up(deps, command.user_id)
+        await allowances.catch_up(deps, command.person.user_id)
 
 
 async def apply(deps: Deps, command: ChangeSettings, uow: UnitOfWork) -> list[str]:
@@ -44,8 +43,8 @@ async def apply(deps: Deps, command: ChangeSettings, uow: UnitOfWork) -> list[st
 
     Raises EXCEEDS_TIER_LIMIT, VALIDATION_ERROR, SERVICE_UNAVAILABLE.
     """
-    tier = await allowances.tier_now(deps, command.user_id, command.registered_at_ms)
-    before = await deps.settings.of(command.user_id)
+    tier = await allowances.tier_now(deps, command.person)
+    before = await deps.settings.of(command.person.user_id)
     after, names = changed(before, command.change, tier)
     if not names:
         return names
@@ -53,10 +52,10 @@ async def apply(deps: Deps, command: ChangeSettings, uow: UnitOfWork) -> list[st
     uow.emit(
         after.snapshot(),
         AuditRecorded(
-            user_id=command.user_id,
+            user_id=command.person.user_id,
             log_id=new_id("log"),
             event_type="settings_updated",
-            actor=command.user_id,
+            actor=command.person.user_id,
             ip_address=command.ip_address,
             user_agent=command.user_agent,
             metadata={"fields": ",".join(names)},

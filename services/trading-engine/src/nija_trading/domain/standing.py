@@ -8,7 +8,14 @@ from nija_common.errors import ErrorCode, NijaError
 from nija_common.events.preferences import TradingSettings
 from nija_common.values.document import Collection, Document
 from nija_common.values.money import units
-from nija_common.values.tiers import EffectiveTier, Tier, effective, effective_at, registration_defaults
+from nija_common.values.tiers import (
+    EffectiveTier,
+    Tier,
+    effective,
+    effective_at,
+    for_administrators,
+    registration_defaults,
+)
 from nija_trading.domain.apex.parameters import Limits
 
 Revision = tuple[int, int]
@@ -21,6 +28,7 @@ class Standing(Document):
 
     collection: ClassVar[Collection] = Collection("standings")
 
+    role: Literal["user", "admin"] = "user"
     status: Literal["active", "suspended", "disabled"] = "active"
     user_revision: Revision | None = None
     past_due: bool = False
@@ -34,7 +42,8 @@ class Standing(Document):
 
     def tier(self, now_ms: int) -> EffectiveTier:
         """The tier in force; the lowest where none is known."""
-        return effective_at(self.effective, now_ms) if self.effective else effective(Tier.FREE, from_ms=0, live=False)
+        own = effective_at(self.effective, now_ms) if self.effective else effective(Tier.FREE, from_ms=0, live=False)
+        return for_administrators(own) if self.role == "admin" else own
 
 
 class Preferences(Document):

@@ -25,7 +25,8 @@ async def remember_user(deps: Deps, received: Received[UserSnapshot], uow: UnitO
     standing = await deps.store.standing(event.user_id) or Standing(id=event.user_id)
     if not newer(received.revision, standing.user_revision):
         return
-    uow.save(standing.model_copy(update={"status": event.status, "user_revision": received.revision}))
+    update = {"role": event.role, "status": event.status, "user_revision": received.revision}
+    uow.save(standing.model_copy(update=update))
     if event.status != "disabled":
         return
     account = await deps.store.account(event.user_id)
