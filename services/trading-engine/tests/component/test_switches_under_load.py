@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,11 @@ from nija_common.events.trading import TradeCancelled, TradeOpened
 from nija_common.runtime.manifest import Service
 from nija_common.testing import start_platform
 from nija_common.values.clock import SystemClock
+from nija_trading.adapters.paper_broker import PaperBroker
 from nija_trading.domain.account import Account
 from nija_trading.domain.records import Order, Position
 from nija_trading.service import SERVICE
+from nija_trading.wiring import build
 
 USERS = 12
 QUICK = {
@@ -112,10 +116,6 @@ class Hesitant:
 
 def hesitant_service(brokers: list[Hesitant]) -> Service:
     """Trading-engine on that broker."""
-    from contextlib import asynccontextmanager
-
-    from nija_trading.adapters.paper_broker import PaperBroker
-    from nija_trading.wiring import build
 
     @asynccontextmanager
     async def build_hesitant(settings: Any, platform: Any) -> Any:
@@ -208,4 +208,54 @@ async def test_a_worker_that_cannot_read_the_switch_opens_nothing(
         assert await opened(platform) == 0
         storages[0].blind = False
         await desk.positions(1)
+        assert await opened(platform) == 1
+
+
+class JumpyClock(SystemClock):
+    """Its monotonic time can be put on: a process that was held up."""
+
+    def __init__(self) -> None:
+        self.offset = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.offset
+
+
+class SlowBroker(PaperBroker):
+    """Takes a second for its first answer, by that clock."""
+
+    def __init__(self, clock: JumpyClock) -> None:
+        self.clock = clock
+        self.asked = 0
+
+    async def look_up(self, desk: Any, order: Any) -> Any:
+        self.asked += 1
+        if self.asked == 1:
+            self.clock.offset += 1
+        return await super().look_up(desk, order)
+
+
+async def test_an_opening_order_that_was_held_up_leaves_only_after_the_switches_are_read_again(
+    tmp_path: Path, calm_candles: Path, user_of: Any
+) -> None:
+    clock = JumpyClock()
+    broker = SlowBroker(clock)
+
+    @asynccontextmanager
+    async def build_slow(settings: Any, platform: Any) -> AsyncIterator[Any]:
+        async with build(settings, platform, broker=broker) as deps:
+            yield deps
+
+    env = {**QUICK, "NIJA_CANDLES": str(calm_candles), "NIJA_SPEED": "0.001"}
+    async with start_platform(
+        tmp_path / "data", [replace(SERVICE, build=build_slow)], clock=clock, env=env
+    ) as platform:
+        desk = user_of(platform, "usr_a")
+        await desk.settle()
+        key = await desk.webhook_key()
+        await desk.start()
+        await desk.running()
+        await desk.alert(key)
+        await desk.positions(1)
+        assert broker.asked == 2
         assert await opened(platform) == 1

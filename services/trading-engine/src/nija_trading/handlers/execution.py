@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from nija_common.errors import unavailable
 from nija_common.events.base import Event
 from nija_common.storage.unit_of_work import UnitOfWork
 from nija_common.telemetry import metrics
@@ -140,9 +141,10 @@ def _opens(before: Desk, after: Desk) -> bool:
 async def _settle(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
     """The outcomes of everything that waits, in one commit. Opening orders leave only if the switches, read now, allow."""
     memory = await recall(deps, bot)
-    if any(order.side == "buy" for key in memory.desks for order in memory.desk(key).submitting()):
-        allowance = replace(memory.allowance, switch=await deps.store.switch())
-        memory = replace(memory, allowance=allowance)
+    read_at = deps.clock.monotonic()
+    opening = any(order.side == "buy" for key in memory.desks for order in memory.desk(key).submitting())
+    if opening:
+        memory = replace(memory, allowance=replace(memory.allowance, switch=await deps.store.switch()))
     events: list[Event] = []
     for key in memory.desks:
         terms = memory.terms(key, deps.clock.now_ms())
@@ -154,6 +156,8 @@ async def _settle(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
             turn = stops_moved(memory.desk(key), deps.clock.now_ms())
             memory = memory.with_turn(turn)
             events += turn.events
+    if opening and deps.clock.monotonic() - read_at > OUTCOME_S:
+        raise unavailable("An opening order took too long to leave; the switches are read again first.")
     return memory.written(uow, tuple(events))
 
 
