@@ -6,7 +6,7 @@ from nija_common.events.identity import SessionRevoked, UserSnapshot
 from nija_common.events.subscriptions import SubscriptionSnapshot
 from nija_common.events.topics import SESSIONS, SUBSCRIPTIONS, USERS
 from nija_common.runtime.manifest import broadcast, shared
-from nija_gateway.domain.revocations import KEPT_MS
+from nija_common.security.revocations import KEPT_MS
 from nija_gateway.handlers import standings
 
 FOLLOWED = (

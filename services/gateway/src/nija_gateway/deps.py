@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nija_common.security.revocations import Revocations
 from nija_common.security.tokens import TokenVerifier
 from nija_common.values.clock import Clock
 from nija_gateway.domain.addresses import Network
 from nija_gateway.domain.admission import Admission
-from nija_gateway.domain.revocations import Revocations
 from nija_gateway.domain.routes import Table
 from nija_gateway.domain.standing import Standings
 from nija_gateway.domain.windows import RateWindows

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from nija_common.runtime.platform import Platform
+from nija_common.security.revocations import Revocations
 from nija_gateway.adapters.asgi_upstream import AsgiUpstream
 from nija_gateway.adapters.http_upstream import HttpUpstream
 from nija_gateway.adapters.local_windows import LocalWindows
 from nija_gateway.adapters.shared_windows import SharedWindows
 from nija_gateway.deps import Deps
 from nija_gateway.domain.admission import Admission, Allowed
-from nija_gateway.domain.revocations import Revocations
 from nija_gateway.domain.routes import ROUTES, Table
 from nija_gateway.domain.standing import Standings
 from nija_gateway.domain.windows import RateWindows

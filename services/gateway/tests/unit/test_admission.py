@@ -13,12 +13,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from nija_common.errors import ErrorCode, NijaError
 from nija_common.events.identity import SessionRevoked
+from nija_common.security.revocations import KEPT_MS, Revocations
 from nija_common.security.tokens import AUDIENCE, ISSUER, TOKEN_TYPE, Claims, KeySet, TokenVerifier, jwk_of, sign
 from nija_common.values.clock import ManualClock
 from nija_common.values.tiers import Tier, effective
 from nija_gateway.adapters.local_windows import LocalWindows
 from nija_gateway.domain.admission import Admission, Admitted, Allowed, Miss, Outcome, Refused
-from nija_gateway.domain.revocations import KEPT_MS, Revocations
 from nija_gateway.domain.routes import LimitClass
 from nija_gateway.domain.standing import Account, Allowance, Standings
 

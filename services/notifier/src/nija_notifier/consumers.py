@@ -16,7 +16,7 @@ from nija_common.events.trading import (
     TradeReduced,
 )
 from nija_common.runtime.manifest import broadcast, shared
-from nija_notifier.domain.revocations import KEPT_MS
+from nija_common.security.revocations import KEPT_MS
 from nija_notifier.handlers import live, mail, positions
 
 SUBSCRIPTIONS = (

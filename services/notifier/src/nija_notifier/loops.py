@@ -55,7 +55,7 @@ async def look_at_sockets(deps: Deps) -> None:
         now_ms, now_s = deps.clock.now_ms(), deps.clock.monotonic()
         deps.hub.look_at_deadlines(now_ms, now_s)
         if now_s >= forget_at:
-            deps.hub.revocations.forget(now_ms)
+            deps.hub.refusals.forget(now_ms)
             forget_at = now_s + FORGET_EVERY_S
 
 

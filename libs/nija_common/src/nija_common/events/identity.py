@@ -15,7 +15,7 @@ class UserSnapshot(Event):
     """Emitted by auth whenever a user is registered or changed: role, status, name, end of sessions.
 
     `status` is the administrator's; suspension for a failed payment is the subscription's. Tokens whose
-    session began before `tokens_valid_after_ms` are refused.
+    session began at or before `tokens_valid_after_ms` are refused.
     """
 
     topic = USERS

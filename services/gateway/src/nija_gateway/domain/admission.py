@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from nija_common.errors import ErrorCode, NijaError, unavailable
+from nija_common.security.revocations import Revocations
 from nija_common.security.tokens import Claims, TokenVerifier, UnknownKey, bearer_token, invalid_token
 from nija_common.values.tiers import LIMITS, Tier
-from nija_gateway.domain.revocations import Revocations
 from nija_gateway.domain.routes import LimitClass
 from nija_gateway.domain.standing import (
     DEFAULTS_HOLD_MS,

@@ -14,7 +14,7 @@ from nija_common.security.tokens import Claims, invalid_token
 from nija_notifier.domain.messages import Channel, error_frame
 from nija_notifier.domain.outbox import Outbox
 from nija_notifier.domain.positions import LivePosition, Mark, Market, OpenPosition
-from nija_notifier.domain.revocations import Revocations
+from nija_notifier.domain.refusals import Refusals
 
 REFUSED = 4401
 TOO_MANY = 4429
@@ -83,7 +83,7 @@ class Hub:
     """The registry. All times are given: `now_ms` UTC milliseconds, `now_s` monotonic seconds."""
 
     def __init__(self) -> None:
-        self.revocations = Revocations()
+        self.refusals = Refusals()
         self.draining = False
         self._strangers: set[Connection] = set()
         self._users: dict[str, User] = {}
@@ -112,7 +112,7 @@ class Hub:
         connection.claims = claims
         user.connections.add(connection)
         self._strangers.discard(connection)
-        refusal = self.revocations.refusal(claims)
+        refusal = self.refusals.refusal(claims)
         if refusal is not None:
             connection.refuse(refusal)
             return refusal
@@ -168,17 +168,17 @@ class Hub:
     # Sessions
 
     def session_ended(self, event: SessionRevoked, at_ms: int) -> None:
-        self.revocations.session_ended(event, at_ms)
+        self.refusals.session_ended(event, at_ms)
         self._check(event.user_id)
 
     def user_changed(self, event: UserSnapshot, at_ms: int) -> None:
-        self.revocations.user_changed(event, at_ms)
+        self.refusals.user_changed(event, at_ms)
         self._check(event.user_id)
 
     def _check(self, user_id: str) -> None:
         user = self._users.get(user_id)
         for connection in user.connections if user else ():
-            refusal = None if connection.claims is None else self.revocations.refusal(connection.claims)
+            refusal = None if connection.claims is None else self.refusals.refusal(connection.claims)
             if refusal is not None:
                 connection.refuse(refusal)
 

@@ -1,4 +1,7 @@
-"""Which sessions have ended, in memory: what the last 25 hours of `nija-sessions` say. Tokens live 24 hours."""
+"""Which sessions have ended, in memory: what the last 25 hours of `nija-sessions` say. Tokens live 24 hours.
+
+Gateway and notifier each rebuild this at their start and follow the bus from there.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,20 @@ class Revocations:
             self._sessions[event.session_id] = at_ms
             self._sessions.move_to_end(event.session_id)
         if event.revoked_until_ms is not None:
-            until = max(event.revoked_until_ms, self._users.get(event.user_id, (0, 0))[1])
-            self._users[event.user_id] = (at_ms, until)
-            self._users.move_to_end(event.user_id)
-        self._forget(at_ms - KEPT_MS)
+            self.end_until(event.user_id, event.revoked_until_ms, at_ms)
+        self.forget(at_ms)
 
-    def _forget(self, before_ms: int) -> None:
+    def end_until(self, user_id: str, until_ms: int, at_ms: int) -> None:
+        """Every session of the user that began at or before `until_ms` has ended."""
+        self._users[user_id] = (at_ms, max(until_ms, self._users.get(user_id, (0, 0))[1]))
+        self._users.move_to_end(user_id)
+
+    def __len__(self) -> int:
+        return len(self._sessions) + len(self._users)
+
+    def forget(self, now_ms: int) -> None:
+        """Drops what no living token can carry any more."""
+        before_ms = now_ms - KEPT_MS
         while self._sessions and next(iter(self._sessions.values())) < before_ms:
             self._sessions.popitem(last=False)
         while self._users and next(iter(self._users.values()))[0] < before_ms:
