@@ -25,7 +25,12 @@ def test_follow_a_trade_names_files_and_functions_that_exist() -> None:
                 full = package / token
             assert full.is_file(), f"{token} (in {package})"
             text = full.read_text("utf-8")
-        elif re.fullmatch(r"[a-z_]+", token) and token not in {"processing", "submitting", "trade_executed", "position_update"}:
+        elif re.fullmatch(r"[a-z_]+", token) and token not in {
+            "processing",
+            "submitting",
+            "trade_executed",
+            "position_update",
+        }:
             assert re.search(rf"def {token}\(", text), f"{token} is not in the file named before it"
 
 
