@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import stat
+import sys
 from pathlib import Path
 
 import httpx
@@ -69,6 +71,15 @@ def _role_works(url: str, email: str, password: str) -> bool:
     with ApiClient(url) as admin:
         admin.token = admin.ok("POST", "/auth/login", {"email": email, "password": password})["access_token"]
         return admin.call("GET", "/admin/no-such-page").code == "NOT_FOUND"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_whole_platform_with_a_trading_bot_stays_below_250_mb(tmp_path: Path) -> None:
+    with Embedded(tmp_path, options=["--demo"]) as platform, sign_in(platform) as demo:
+        wait_for("the demo bot runs", lambda: _running(demo), every=0.3)
+        (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{platform.process.pid}/status").read_text())
+        assert int(peak) < 250 * 1024
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from nija_cli.maintenance import opened
 from nija_cli.services import SERVICES, named
 from nija_common.bus.parked import ERROR_HEADER, OFFSET_HEADER, ParkedKey
 from nija_common.bus.replay import parked_records, replay_key
-from nija_common.errors import SettingsError
+from nija_common.errors import NijaError, SettingsError
 from nija_common.events.catalogue import codec
 from nija_common.storage.port import Storage
 from nija_common.values.times import iso
@@ -77,14 +77,22 @@ async def replay(service: str, key: str, data_dir: Path | None) -> None:
                 if subscription.topic.name == parked.topic and not subscription.broadcast
                 for event, handler in subscription.handlers.items()
             }
-            handled = await replay_key(
-                parked,
-                service=service,
-                handlers=handlers,
-                deps=running.deps,
-                storage=running.storage,
-                bus=infrastructure.bus,
-                work=running.work,
-                codec=codec(),
-            )
+            try:
+                handled = await replay_key(
+                    parked,
+                    service=service,
+                    handlers=handlers,
+                    deps=running.deps,
+                    storage=running.storage,
+                    bus=infrastructure.bus,
+                    work=running.work,
+                    codec=codec(),
+                )
+            except NijaError:
+                raise
+            except Exception as error:
+                reason = f"{type(error).__name__}: {error}"
+                raise SettingsError(
+                    f"{parked.topic} {key} stays parked, an event still cannot be handled: {reason}"
+                ) from error
             print(f"{parked.topic} {key}: {handled} events handled, the key is released")
