@@ -77,13 +77,17 @@ if [ "$(cat "$stamp" 2>/dev/null || true)" != "$checksum" ] || ! modern .venv/bi
         "$uv" venv --quiet --python "$python" .venv
     fi
     say "bootstrap: installing packages into .venv"
+    mkdir -p .tools
     # --inexact: `make run` must not take a developer's test tools away, and hands of others may have added some.
-    if [ "$kind" = dev ]; then
-        "$uv" sync --quiet --python .venv/bin/python --all-packages --locked --inexact
-        echo "$checksum" >.venv/.bootstrap-run
-    else
-        "$uv" sync --quiet --python .venv/bin/python --all-packages --locked --inexact --no-dev
-    fi
+    options="--quiet --python .venv/bin/python --all-packages --locked --inexact"
+    [ "$kind" = dev ] || options="$options --no-dev"
+    # uv brings certificates of its own; behind a proxy that re-signs traffic only the system's will do.
+    # shellcheck disable=SC2086
+    "$uv" sync $options 2>.tools/sync.log || UV_NATIVE_TLS=1 UV_SYSTEM_CERTS=1 "$uv" sync $options || {
+        cat .tools/sync.log >&2
+        fail "the packages could not be installed (see above)"
+    }
+    [ "$kind" = run ] || echo "$checksum" >.venv/.bootstrap-run
     echo "$checksum" >"$stamp"
 fi
 
