@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
 from nija_common.events.trading import BotStatus
 from nija_trading.domain.account import Strategy
+from nija_trading.domain.standing import SwitchState
 
 
 class _Body(BaseModel):
@@ -51,6 +52,7 @@ class StatusAnswer(BaseModel):
     active_positions: int
     today_trades: int
     last_error: str | None
+    advanced: dict[str, SwitchState]
 
 
 class EmergencyStopBody(_Body):

@@ -78,7 +78,7 @@ class Desk:
     user_id: str
     api: httpx.AsyncClient
 
-    async def settle(self, **trading: Any) -> None:
+    async def settle(self, advanced: AdvancedSettings | None = None, **trading: Any) -> None:
         """Standing, trial and settings of the user, as the other services would tell them."""
         now_ms = self.platform.clock.now_ms()
         await self.platform.given_events(
@@ -113,7 +113,7 @@ class Desk:
                 user_id=self.user_id,
                 trading=UserSettings(**chosen),
                 notifications=NotificationSettings(),
-                advanced=AdvancedSettings(),
+                advanced=advanced or AdvancedSettings(),
             ),
             source="accounts",
         )

@@ -150,3 +150,34 @@ async def test_the_order_belongs_to_the_story_of_its_alert(engine: Any, wait_unt
         opened = (await desk.platform.received(TradeOpened))[0]
         assert accepted.correlation_id == opened.correlation_id == "story-of-an-alert"
         assert accepted.traceparent is None or opened.traceparent is not None
+
+
+async def test_an_alert_on_a_price_older_than_two_candles_opens_nothing(
+    engine: Any, two_markets: Path, wait_until: Any
+) -> None:
+    lines = (two_markets / "ETH-USD_5m.csv").read_text().splitlines()[:101]
+    (two_markets / "ETH-USD_5m.csv").write_text("\n".join(lines) + "\n")
+    frame_ms = 300_000
+    last_close_ms = int(lines[-1].split(",")[0]) + frame_ms
+    async with engine(candles=two_markets, NIJA_SPEED="10000", NIJA_TRADING_POLL_MS="20") as desk:
+        await desk.settle(allowed_pairs=("BTC-USD", "ETH-USD"))
+        key = await desk.webhook_key()
+        await desk.start()
+        await desk.running()
+        store = desk.platform.deps("trading-engine").store
+
+        async def too_old() -> bool:
+            shard = await store.shard((await store.account(desk.user_id)).shard)
+            return bool((shard.step_ms or 0) > last_close_ms + 2 * frame_ms)
+
+        await wait_until(too_old, "three candles without one of ETH-USD")
+        await desk.alert(key, symbol="ETHUSD")
+        await desk.alert(key, symbol="BTCUSD")
+        await desk.positions(1)
+
+        async def cancelled() -> bool:
+            return bool(await desk.platform.emitted(TradeCancelled))
+
+        await wait_until(cancelled, "the alert on the old price")
+        assert [event.reason for event in await desk.platform.emitted(TradeCancelled)] == ["stale_data"]
+        assert [event.symbol for event in await desk.platform.emitted(TradeOpened)] == ["BTC-USD"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from nija_common.events.identity import UserSnapshot
+from nija_common.events.preferences import AdvancedSettings
 from nija_common.events.trading import BotStatusChanged
 from nija_trading.domain.account import Account
 
@@ -129,3 +130,19 @@ async def test_a_position_is_closed_by_its_owner_only(engine: Any, user_of: Any)
         assert answer.json()["data"] == {"position_id": position.id, "trade_id": position.trade_id, "status": "closing"}
         await desk.positions(0)
         assert code(await desk.api.post(path)) == (404, "POSITION_NOT_FOUND")
+
+
+async def test_the_status_says_of_each_advanced_switch_that_is_on_that_it_is_unavailable(engine: Any) -> None:
+    names = ("enable_meta_ai", "enable_mmin", "enable_gmig", "execution_intelligence")
+    async with engine() as desk:
+        assert (await desk.status())["advanced"] == dict.fromkeys(names, "off")
+        await desk.settle(advanced=AdvancedSettings(enable_mmin=True, execution_intelligence=True))
+        expected = {
+            **dict.fromkeys(names, "off"),
+            "enable_mmin": "unavailable",
+            "execution_intelligence": "unavailable",
+        }
+        assert (await desk.status())["advanced"] == expected
+        await desk.settle(advanced=AdvancedSettings(enable_meta_ai=True, enable_gmig=True))
+        expected = {**dict.fromkeys(names, "off"), "enable_meta_ai": "unavailable", "enable_gmig": "unavailable"}
+        assert (await desk.status())["advanced"] == expected

@@ -92,7 +92,9 @@ class ReplayMarket:
             return None
         feed = self._feeds[symbol]
         atr = float(self._features_of(symbol).atr[index])
-        return Mark(symbol, float(feed.close[index]), int(feed.time_ms[index]) + feed.timeframe_ms, atr)
+        closed_ms = int(feed.time_ms[index]) + feed.timeframe_ms
+        stale = step_ms - closed_ms > PARAMETERS.stale_candles * feed.timeframe_ms
+        return Mark(symbol, float(feed.close[index]), closed_ms, atr, stale)
 
     def last_open(self, symbols: Iterable[str], step_ms: int) -> int | None:
         opens = []

@@ -72,6 +72,7 @@ async def status(caller: CallerDep, deps: DepsDep) -> StatusAnswer:
         active_positions=view.positions,
         today_trades=view.today_trades,
         last_error=view.last_error,
+        advanced=view.advanced,
     )
 
 

@@ -21,6 +21,8 @@ from nija_trading.domain.controls import GlobalSwitch
 
 Strategy = Literal["APEX_V72", "SIGNALS_ONLY"]
 BROKERS = ("coinbase", "kraken")
+BROKER_ERRORS = 5
+"""So many failures of the broker in a row end a bot with the status `error`."""
 
 
 class KillLatch(BaseModel):
@@ -75,6 +77,8 @@ class Account(Document):
     started_at_ms: int | None = None
     stopped_by: str | None = None
     last_error: str | None = None
+    broker_errors: int = 0
+    """Failures of the broker in a row, since the bot's start or the last answer."""
     kill: KillLatch | None = None
     switch_generation: int = 0
     """How often the global switch had been tripped when the bot was started; older than the switch's: stopped."""
@@ -151,6 +155,7 @@ def begin(
         started_at_ms=at_ms,
         stopped_by=None,
         last_error=None,
+        broker_errors=0,
         switch_generation=switch.generation,
     )
     return started, status_event(started, at_ms)
@@ -188,6 +193,24 @@ def pause(account: Account, *, reason: str, at_ms: int) -> tuple[Account, BotSta
     """The bot cannot go on by itself (the replay has ended); alerts end as cancelled, positions stay."""
     paused = account.changed(status="paused", last_error=reason)
     return paused, status_event(paused, at_ms, reason)
+
+
+def broker_failed(account: Account, *, message: str, at_ms: int) -> tuple[Account, tuple[Event, ...]]:
+    """The broker could not be reached, or failed. The last of `BROKER_ERRORS` in a row ends entries with the status
+    `error`; positions stay guarded. Nothing is counted for a bot that has ended already."""
+    if account.status in ("stopped", "error"):
+        return account, ()
+    errors = account.broker_errors + 1
+    if errors < BROKER_ERRORS:
+        return account.changed(broker_errors=errors), ()
+    reason = f"The broker failed {errors} times in a row; open positions stay guarded. The last failure: {message}"
+    failed = account.changed(status="error", broker_errors=errors, last_error=reason)
+    return failed, (status_event(failed, at_ms, reason),)
+
+
+def broker_answered(account: Account) -> Account:
+    """The broker has answered: failures before it count no more."""
+    return account if account.broker_errors == 0 else account.changed(broker_errors=0)
 
 
 def latch(

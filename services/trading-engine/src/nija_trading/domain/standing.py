@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from nija_common.errors import ErrorCode, NijaError
-from nija_common.events.preferences import TradingSettings
+from nija_common.events.preferences import AdvancedSettings, TradingSettings
 from nija_common.values.document import Collection, Document
 from nija_common.values.money import units
 from nija_common.values.tiers import (
@@ -19,6 +19,7 @@ from nija_common.values.tiers import (
 from nija_trading.domain.apex.parameters import Limits
 
 Revision = tuple[int, int]
+SwitchState = Literal["off", "unavailable"]
 NEW_ACCOUNT_MS = 600_000
 """How long the registration defaults stand in for a snapshot that has not come yet."""
 
@@ -47,12 +48,19 @@ class Standing(Document):
 
 
 class Preferences(Document):
-    """A user's own trading settings."""
+    """A user's own trading settings, and the switches that are on."""
 
     collection: ClassVar[Collection] = Collection("preferences")
 
     trading: TradingSettings = TradingSettings()
+    advanced: AdvancedSettings = AdvancedSettings()
     revision: Revision | None = None
+
+    def advanced_states(self) -> dict[str, SwitchState]:
+        """Each of the `advanced` switches by name. One that is on is `unavailable`: there is nothing yet that it could
+        read, so it multiplies by 1.0."""
+        switches = self.advanced.model_dump().items()
+        return {name: "unavailable" if enabled else "off" for name, enabled in switches}
 
 
 def newcomer(user_id: str, registered_at_ms: int) -> Standing:

@@ -26,12 +26,14 @@ PRICE_AWAY = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The last known price of a market: when it was made (market time), and the ATR of its candle."""
+    """The last known price of a market: when it was made (market time), and the ATR of its candle. `stale`: it is too
+    old to open anything at."""
 
     symbol: str
     price: float
     time_ms: int
     atr: float
+    stale: bool = False
 
 
 def open_by_alert(
@@ -39,8 +41,9 @@ def open_by_alert(
 ) -> Turn:
     """An alert's entry: its intent, or its trade cancelled with the reason. `now_ms` is the store's clock."""
     denied = _denied(desk, command, mark, terms, now_ms)
-    if denied is not None or mark is None:
-        return _cancelled(desk, command, denied or Denial.STALE_DATA.value, at_ms)
+    if denied is not None:
+        return _cancelled(desk, command, denied, at_ms)
+    assert mark is not None
     view = AccountView(
         cash=desk.book.cash,
         positions={symbol: position.value for symbol, position in desk.positions.items()},
@@ -114,7 +117,9 @@ def _denied(desk: Desk, command: Command, mark: Mark | None, terms: Terms, now_m
         return terms.blocked.value
     if command.symbol in desk.positions:
         return "position_exists"
-    if command.price is not None and mark is not None and abs(command.price - mark.price) > PRICE_AWAY * mark.price:
+    if mark is None or mark.stale:
+        return Denial.STALE_DATA.value
+    if command.price is not None and abs(command.price - mark.price) > PRICE_AWAY * mark.price:
         return "price_away"
     return None
 

@@ -22,7 +22,7 @@ from nija_trading.domain.account import (
 )
 from nija_trading.domain.apex.parameters import RiskLevel
 from nija_trading.domain.apex.protections import day_of
-from nija_trading.domain.standing import NEW_ACCOUNT_MS, Standing, newcomer, refuse_suspended
+from nija_trading.domain.standing import NEW_ACCOUNT_MS, Standing, SwitchState, newcomer, refuse_suspended
 from nija_trading.handlers import commands
 from nija_trading.handlers.audit import Actor, audited
 
@@ -73,6 +73,7 @@ class BotView:
     positions: int
     today_trades: int
     last_error: str | None
+    advanced: dict[str, SwitchState]
 
 
 async def start(deps: Deps, cmd: StartBot) -> Account:
@@ -105,7 +106,7 @@ async def start_bot(deps: Deps, cmd: StartBot, uow: UnitOfWork) -> Account:
     switch = await deps.store.switch()
     refuse_suspended(standing)
     refuse_killed(account, switch)
-    if status_of(account, switch) != "stopped":
+    if status_of(account, switch) not in ("stopped", "error"):
         raise NijaError(ErrorCode.ALREADY_RUNNING, "Bot is already running. Stop it first to change how it runs.")
     paper = settings.paper_trading if cmd.paper is None else cmd.paper
     if not paper:
@@ -192,7 +193,7 @@ async def bot_view(deps: Deps, user_id: str) -> BotView:
     scans = status in ("running", "paused")
     return BotView(
         status=status,
-        started_at_ms=account.started_at_ms if status != "stopped" else None,
+        started_at_ms=account.started_at_ms if status not in ("stopped", "error") else None,
         broker=account.broker,
         paper=account.paper,
         last_scan_ms=shard.scanned_at_ms if scans else None,
@@ -200,4 +201,5 @@ async def bot_view(deps: Deps, user_id: str) -> BotView:
         positions=positions,
         today_trades=today,
         last_error=account.last_error,
+        advanced=(await deps.store.preferences(user_id)).advanced_states(),
     )

@@ -6,9 +6,11 @@ REDUCING, where `Terms.blocked` names what forbids entries; HALTED, without a va
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from nija_common.errors import unavailable
+from nija_common.errors import ErrorCode, NijaError, unavailable
 from nija_common.events.base import Event
 from nija_common.storage.unit_of_work import UnitOfWork
 from nija_common.telemetry import metrics
@@ -28,8 +30,17 @@ from nija_trading.handlers.commands import story_of
 from nija_trading.handlers.memory import Bot, Memory, mark_of, recall, step_seen
 from nija_trading.ports import Market
 
+R = TypeVar("R")
+
 OUTCOME_S = 0.4
 """An opening order is with the broker within half a second of the reading of the switches, or it does not leave."""
+
+
+FAILURES = (ErrorCode.BROKER_ERROR, ErrorCode.SERVICE_UNAVAILABLE)
+
+
+class BrokerFailed(NijaError):
+    """The broker failed or could not be reached; a refusal of an order is no failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,14 @@ class Target:
 
     bot: Bot
     step_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failure of an account's broker."""
+
+    bot: Bot
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +76,14 @@ async def advance(deps: Deps, bot: Bot, step_ms: int) -> None:
 
 
 async def settle(deps: Deps, bot: Bot) -> None:
-    """Sends what is to be sent, looks up what may have been, and records the answers."""
+    """Sends what is to be sent, looks up what may have been, and records the answers. A failure of the broker is
+    counted in a commit of its own before it is raised: the bot may end with it."""
     while bot.memory is not None and bot.memory.waits_for_broker():
-        bot.memory = await deps.work.run(_settle, deps, bot, queue=bot.user_id, deadline_s=OUTCOME_S)
+        try:
+            bot.memory = await deps.work.run(_settle, deps, bot, queue=bot.user_id, deadline_s=OUTCOME_S)
+        except BrokerFailed as error:
+            bot.memory = await deps.work.run(_failed, deps, Failure(bot, error.message), queue=bot.user_id)
+            raise
 
 
 async def obey(deps: Deps, bot: Bot, command: Command) -> None:
@@ -146,6 +170,8 @@ async def _settle(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
     if opening:
         memory = replace(memory, allowance=replace(memory.allowance, switch=await deps.store.switch()))
     events: list[Event] = []
+    if any(memory.desk(key).submitting() for key in memory.desks):
+        memory = replace(memory, account=accounts.broker_answered(memory.account))
     for key in memory.desks:
         terms = memory.terms(key, deps.clock.now_ms())
         for order in memory.desk(key).submitting():
@@ -163,15 +189,34 @@ async def _settle(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
 
 async def _sent(deps: Deps, desk: Desk, order: Order, terms: Terms) -> Turn:
     now_ms = deps.clock.now_ms()
-    reply = await deps.broker.look_up(desk, order)
+    reply = await _asked(deps.broker.look_up(desk, order))
     if reply is None:
         if order.side == "buy" and terms.blocked not in (None, Denial.SIGNALS_ONLY):
             return refused(desk, order, terms.blocked.value, terms, now_ms)
-        reply = await deps.broker.submit(desk, order)
+        reply = await _asked(deps.broker.submit(desk, order))
     turn = outcome(desk, reply, terms, now_ms)
     state = turn.desk.orders[order.id].state
     metrics.ORDERS.labels(order.broker, "paper" if order.paper else "live", state).inc()
     return turn
+
+
+async def _asked(answer: Awaitable[R]) -> R:
+    """What the broker answers. Raises BrokerFailed where it could not be reached or failed."""
+    try:
+        return await answer
+    except NijaError as error:
+        if error.code not in FAILURES:
+            raise
+        raise BrokerFailed(error.code, error.message, error.details, retry_after=error.retry_after) from error
+
+
+async def _failed(deps: Deps, failure: Failure, uow: UnitOfWork) -> Memory:
+    """One more failure in the account's count."""
+    memory = await recall(deps, failure.bot)
+    account, events = accounts.broker_failed(memory.account, message=failure.message, at_ms=deps.clock.now_ms())
+    if account is memory.account:
+        return memory
+    return replace(memory, account=account).written(uow, events)
 
 
 async def _obey(deps: Deps, order: Errand, uow: UnitOfWork) -> Memory:

@@ -52,11 +52,12 @@ async def remember_subscription(deps: Deps, received: Received[SubscriptionSnaps
 
 
 async def remember_settings(deps: Deps, received: Received[SettingsSnapshot], uow: UnitOfWork) -> None:
-    """The user's own trading settings."""
+    """The user's own trading settings and `advanced` switches."""
     event = received.event
     known = await deps.store.preferences(event.user_id)
     if newer(received.revision, known.revision):
-        uow.save(known.model_copy(update={"trading": event.trading, "revision": received.revision}))
+        update = {"trading": event.trading, "advanced": event.advanced, "revision": received.revision}
+        uow.save(known.model_copy(update=update))
 
 
 def switch_changed(deps: Deps, received: Received[KillSwitchSnapshot]) -> None:

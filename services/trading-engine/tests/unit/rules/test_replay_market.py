@@ -62,3 +62,20 @@ def test_marks_and_closes_are_those_of_the_last_closed_candle() -> None:
     assert [(close.symbol, close.candle.close) for close in closes] == [("BTC-USD", 199.5)]
     assert closes[0].row.decides
     assert replay.last_open(["BTC-USD"], step_ms) == step_ms - FRAME
+
+
+def test_a_price_older_than_two_candles_is_stale_until_the_market_has_its_next_candle() -> None:
+    rows = [(START + i * FRAME, 100.0, 101.0, 99.0, 100.0, 1.0) for i in range(140)]
+    with_gap = [row for i, row in enumerate(rows) if not 110 <= i < 115]
+    feeds = {"BTC-USD": Candles.of(FRAME, rows), "ETH-USD": Candles.of(FRAME, with_gap)}
+    replay = ReplayMarket(feeds, 1)
+    last_before = START + 110 * FRAME
+    stale = []
+    for steps in range(7):
+        mark = replay.mark("ETH-USD", last_before + steps * FRAME)
+        assert mark is not None
+        stale.append(mark.stale)
+    assert stale == [False, False, False, True, True, True, False]
+    other = replay.mark("BTC-USD", last_before + 4 * FRAME)
+    assert other is not None
+    assert not other.stale
