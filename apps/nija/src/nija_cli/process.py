@@ -22,13 +22,14 @@ def fail(reason: str) -> NoReturn:
 
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Runs a command to its end. What a user can put right is one line; anything else is logged in full."""
+    reason: str | None = None
     try:
         _run(main)
-    except* SettingsError as group:
-        fail(str(_first(group)))
-    except* NijaError as group:
+    except* (SettingsError, NijaError) as group:
         error = _first(group)
-        fail(error.message if isinstance(error, NijaError) else str(error))
+        reason = error.message if isinstance(error, NijaError) else str(error)
+    if reason is not None:
+        fail(reason)
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:
