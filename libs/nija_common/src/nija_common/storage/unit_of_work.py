@@ -65,7 +65,7 @@ class UnitOfWork:
         self._source = source
         self._clock = clock
         self._documents: dict[tuple[str, str], tuple[str, Document]] = {}
-        self._events: list[Event] = []
+        self._emissions: list[Emission] = []
         self._raw: list[Message] = []
         self._progress: list[Progress] = []
         self.commit_id = new_id("cmt")
@@ -83,12 +83,12 @@ class UnitOfWork:
 
     def checkpoint(self) -> Callable[[], None]:
         """Remembers what has been collected; calling the answer goes back to it."""
-        documents, events = dict(self._documents), len(self._events)
+        documents, emissions = dict(self._documents), len(self._emissions)
         raw, progress = len(self._raw), len(self._progress)
 
         def back() -> None:
             self._documents = documents
-            del self._events[events:]
+            del self._emissions[emissions:]
             del self._raw[raw:]
             del self._progress[progress:]
 
@@ -115,8 +115,11 @@ class UnitOfWork:
             self._documents.setdefault((document.collection.name, document.id), ("guard", document))
 
     def emit(self, *events: Event) -> None:
-        """Adds events, in order. State and facts are committed with the documents, the others sent afterwards."""
-        self._events.extend(events)
+        """Adds events, in order. State and facts are committed with the documents, the others sent afterwards.
+
+        They belong to the story of this moment: a batch handles events of many stories in one unit of work.
+        """
+        self._emissions += [emission_of(event, self._source, self._clock) for event in events]
 
     def forward(self, *messages: Message) -> None:
         """Adds records that go to the bus as they are (parked ones)."""
@@ -136,17 +139,14 @@ class UnitOfWork:
             saves=chosen["save"],
             deletes=chosen["delete"],
             guards=chosen["guard"],
-            emissions=[self._emission(e) for e in self._events if e.topic.sequenced],
+            emissions=[e for e in self._emissions if e.topic.sequenced],
             raw=list(self._raw),
             progress=list(self._progress),
         )
 
     def unsequenced(self) -> list[Message]:
         """Wake-ups and ephemeral events, for after the commit."""
-        return [message_of(self._emission(e)) for e in self._events if not e.topic.sequenced]
-
-    def _emission(self, event: Event) -> Emission:
-        return emission_of(event, self._source, self._clock)
+        return [message_of(e) for e in self._emissions if not e.topic.sequenced]
 
 
 def emission_of(event: Event, source: str, clock: Clock) -> Emission:
