@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,43 +80,7 @@ class Desk:
 
     async def settle(self, advanced: AdvancedSettings | None = None, **trading: Any) -> None:
         """Standing, trial and settings of the user, as the other services would tell them."""
-        now_ms = self.platform.clock.now_ms()
-        await self.platform.given_events(
-            UserSnapshot(
-                user_id=self.user_id,
-                email="a@nija.example",
-                full_name="Ada",
-                role="user",
-                status="active",
-                registered_at_ms=now_ms,
-            ),
-            source="auth",
-        )
-        await self.platform.given_events(
-            SubscriptionSnapshot(
-                user_id=self.user_id,
-                subscription_id=None,
-                tier="free",
-                interval=None,
-                status="trialing",
-                trial_ends_at_ms=None,
-                period_start_ms=None,
-                period_end_ms=None,
-                cancel_at_period_end=False,
-                effective=registration_defaults(now_ms),
-            ),
-            source="billing",
-        )
-        chosen = {"allowed_pairs": ("BTC-USD",), **trading}
-        await self.platform.given_events(
-            SettingsSnapshot(
-                user_id=self.user_id,
-                trading=UserSettings(**chosen),
-                notifications=NotificationSettings(),
-                advanced=advanced or AdvancedSettings(),
-            ),
-            source="accounts",
-        )
+        await settle_all([self], advanced, **trading)
 
     async def start(self, **body: Any) -> httpx.Response:
         """POST /trading/start."""
@@ -155,6 +119,56 @@ class Desk:
         """POST /webhooks/tradingview."""
         body = {"symbol": "COINBASE:BTCUSD", "action": action, "api_key": key, **fields}
         return await self.platform.client("trading-engine").post("/api/v1/webhooks/tradingview", json=body)
+
+
+async def settle_all(desks: Sequence[Desk], advanced: AdvancedSettings | None = None, **trading: Any) -> None:
+    """What the other services say of these users of one platform, each service's words in one commit."""
+    platform = desks[0].platform
+    now_ms = platform.clock.now_ms()
+    chosen = {"allowed_pairs": ("BTC-USD",), **trading}
+    users = [
+        UserSnapshot(
+            user_id=desk.user_id,
+            email="a@nija.example",
+            full_name="Ada",
+            role="user",
+            status="active",
+            registered_at_ms=now_ms,
+        )
+        for desk in desks
+    ]
+    trials = [
+        SubscriptionSnapshot(
+            user_id=desk.user_id,
+            subscription_id=None,
+            tier="free",
+            interval=None,
+            status="trialing",
+            trial_ends_at_ms=None,
+            period_start_ms=None,
+            period_end_ms=None,
+            cancel_at_period_end=False,
+            effective=registration_defaults(now_ms),
+        )
+        for desk in desks
+    ]
+    settings = [
+        SettingsSnapshot(
+            user_id=desk.user_id,
+            trading=UserSettings(**chosen),
+            notifications=NotificationSettings(),
+            advanced=advanced or AdvancedSettings(),
+        )
+        for desk in desks
+    ]
+    await platform.given_events(*users, source="auth")
+    await platform.given_events(*trials, source="billing")
+    await platform.given_events(*settings, source="accounts")
+
+
+@pytest.fixture
+def settle_users() -> Callable[..., Any]:
+    return settle_all
 
 
 @pytest.fixture
