@@ -50,10 +50,10 @@ def test_apex_trades_real_candles_on_paper_and_tells_it(platform: Embedded | Dis
         metrics = wait_for("statistics have it", lambda: _metrics(user, at_least=1))
         assert metrics["net_pnl"] == pytest.approx(metrics["total_pnl"] - metrics["total_fees"], abs=0.011)
         assert user.ok("GET", "/trading/status")["status"] in {"running", "paused"}
-        balance = user.ok("GET", "/account/balance")
-        assert balance["equity"] == pytest.approx(balance["cash"] + _value(user), abs=200)
         assert user.ok("POST", "/trading/stop", {"close_positions": True})["status"] == "stopped"
-        wait_for("no position is left", lambda: not user.ok("GET", "/account/positions")["positions"])
+        wait_for("no position is left", lambda: not user.ok("GET", "/account/positions")["positions"], every=0.3)
+        balance = wait_for("all is cash again", lambda: _all_cash(user), every=0.3)
+        assert balance["cash"] == pytest.approx(10_000 + sum(t["realized_pnl"] for t in _closed(user)), abs=0.05)
 
 
 def _metrics(user: ApiClient, at_least: int) -> dict[str, float]:
@@ -62,6 +62,12 @@ def _metrics(user: ApiClient, at_least: int) -> dict[str, float]:
     return found if found["total_trades"] >= at_least else {}
 
 
-def _value(user: ApiClient) -> float:
-    positions = user.ok("GET", "/account/positions")["positions"]
-    return float(sum(p["quantity"] * p["current_price"] for p in positions))
+def _all_cash(user: ApiClient) -> dict[str, float]:
+    """The balance once equity and cash are the same, until then nothing."""
+    balance: dict[str, float] = user.ok("GET", "/account/balance")
+    return balance if balance["equity"] == balance["cash"] else {}
+
+
+def _closed(user: ApiClient) -> list[dict[str, float]]:
+    found: list[dict[str, float]] = user.ok("GET", "/account/history?status=closed&per_page=100")["trades"]
+    return found

@@ -9,8 +9,6 @@ from typing import Any
 from nija_accounts.service import SERVICE as ACCOUNTS
 from nija_analytics.service import SERVICE as ANALYTICS
 from nija_auth.service import SERVICE as AUTH
-from nija_trading.service import SERVICE as TRADING
-
 from nija_billing.service import SERVICE as BILLING
 from nija_common.errors import SettingsError
 from nija_common.runtime.manifest import Role, Service
@@ -18,6 +16,7 @@ from nija_common.runtime.node import Part
 from nija_common.runtime.settings import PlatformSettings, environment, load, refuse_unknown
 from nija_gateway.service import SERVICE as GATEWAY
 from nija_notifier.service import SERVICE as NOTIFIER
+from nija_trading.service import SERVICE as TRADING
 
 SERVICES: tuple[Service, ...] = (AUTH, BILLING, ACCOUNTS, TRADING, ANALYTICS, NOTIFIER, GATEWAY)
 """In the order in which they open; the gateway, which needs the others, last."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,11 +14,12 @@ from nija_common.bus.port import BusUnavailable
 from nija_common.events.trading import KillSwitchSnapshot, TradeCancelled, TradeOpened
 from nija_common.runtime.manifest import Service
 from nija_common.runtime.platform import Platform
-from nija_common.storage.unit_of_work import Work
+from nija_common.storage.unit_of_work import WAKE_UP_S, Work
 from nija_common.testing import start_platform
 from nija_common.testing.processes import Server
 from nija_common.values.clock import SystemClock
 from nija_trading.domain.standing import newcomer
+from nija_trading.handlers.controls import SETTLE_S
 from nija_trading.service import SERVICE
 from nija_trading.wiring import build
 
@@ -257,8 +259,18 @@ async def test_with_kafka_frozen_both_switches_answer_and_hold(
             await one.positions(1)
 
             racing = asyncio.gather(*(other.alert(keys["usr_b"], alert_id=f"race-{n}") for n in range(5)))
+
+            async def raced() -> bool:
+                store = platform.deps("trading-engine").store
+                return bool(await store.trades("usr_b", "pending") or await store.trades("usr_b", "open"))
+
+            await wait_until(raced, "an alert is on its way, with more of them behind it")
+            began = time.monotonic()
             stopped = await other.api.post("/api/v1/trading/emergency-stop", json={})
             assert stopped.status_code == 200, stopped.text
+            assert time.monotonic() - began < SETTLE_S + WAKE_UP_S, (
+                "no wake-up is waited for, of the stop or of an alert"
+            )
             held = (await other.status())["active_positions"]
             await racing
             late = await other.alert(keys["usr_b"], alert_id="late")

@@ -191,10 +191,13 @@ class Work:
 
     async def commit(self, uow: UnitOfWork, *, deadline_s: float = 5.0) -> None:
         """Commits, then sends wake-ups and ephemeral events. Raises as `Storage.commit` does."""
+        await self._write(uow, deadline_s)
+        await self.send(uow.unsequenced())
+
+    async def _write(self, uow: UnitOfWork, deadline_s: float) -> None:
         commit = uow.sequenced()
         if commit:
             await self._measured(commit, deadline_s)
-        await self.send(uow.unsequenced())
 
     async def _measured(self, commit: Commit, deadline_s: float) -> None:
         outcome = "failed"
@@ -250,12 +253,14 @@ class Work:
                     result = await handler(deps, command, uow)
                 left = deadline_s - (loop.time() - started)
                 try:
-                    await self.commit(uow, deadline_s=max(left, 0.1))
+                    await self._write(uow, max(left, 0.1))
                     break
                 except Conflict:
                     if left <= 0:
                         raise unavailable("Too many changes at once. Try again.") from None
             await asyncio.sleep(random.uniform(0, min(0.002 * 2**attempt, 0.1)))
+        # Behind the queue: a bus that says nothing must not hold up the next run of this key, which may be a stop.
+        await self.send(uow.unsequenced())
         if published:
             await self._storage.wait_published(uow.commit_id, 2.0)
         return result

@@ -13,7 +13,15 @@ from nija_trading.domain.commands import Command, Kind, command
 
 
 def leave(uow: UnitOfWork, user_id: str, kind: Kind, at_ms: int, row_id: str | None = None, **fields: Any) -> None:
-    """Collects a command for a user's worker."""
+    """Collects a command for a user's worker, and the wake-up."""
+    leave_unsaid(uow, user_id, kind, at_ms, row_id, **fields)
+    uow.emit(CommandsWaiting(user_id=user_id))
+
+
+def leave_unsaid(
+    uow: UnitOfWork, user_id: str, kind: Kind, at_ms: int, row_id: str | None = None, **fields: Any
+) -> None:
+    """Collects a command alone: whoever leaves it sends the wake-up, or the worker finds it at its next look."""
     context = current_context()
     row = command(
         row_id or new_id("cmd"),
@@ -25,7 +33,6 @@ def leave(uow: UnitOfWork, user_id: str, kind: Kind, at_ms: int, row_id: str | N
         **fields,
     )
     uow.save(row)
-    uow.emit(CommandsWaiting(user_id=user_id))
 
 
 def story_of(row: Command) -> Context:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from nija_common.events.trading import CommandsWaiting
 from nija_common.storage.unit_of_work import UnitOfWork
 from nija_common.telemetry import metrics
 from nija_trading.deps import Deps
@@ -64,7 +65,7 @@ class Tripped:
 async def emergency_stop(deps: Deps, cmd: EmergencyStop) -> Halted:
     """Latches, waits until no opening order can be on its way, and counts what has been closed."""
     before = await deps.work.run(trip_own, deps, cmd, queue=cmd.user_id)
-    await deps.clock.sleep(SETTLE_S)
+    await _settled(deps, cmd.user_id)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + (CLOSED_WITHIN_S if cmd.close_positions else 0.0)
     remaining = await deps.store.count_positions(cmd.user_id)
@@ -72,6 +73,19 @@ async def emergency_stop(deps: Deps, cmd: EmergencyStop) -> Halted:
         await asyncio.sleep(LOOK_EVERY_S)
         remaining = await deps.store.count_positions(cmd.user_id)
     return Halted(max(before - remaining, 0) if cmd.close_positions else 0, remaining)
+
+
+async def _settled(deps: Deps, user_id: str) -> None:
+    """Waits until no opening order can be on its way. The worker is woken meanwhile: a bus that says nothing costs the
+    stop button no time."""
+    wake_up = asyncio.ensure_future(deps.work.publish(CommandsWaiting(user_id=user_id)))
+    try:
+        await deps.clock.sleep(SETTLE_S)
+    finally:
+        wake_up.cancel()
+        await asyncio.wait({wake_up})
+    if not wake_up.cancelled():
+        wake_up.result()
 
 
 async def trip_own(deps: Deps, cmd: EmergencyStop, uow: UnitOfWork) -> int:
@@ -82,7 +96,7 @@ async def trip_own(deps: Deps, cmd: EmergencyStop, uow: UnitOfWork) -> int:
         account, reason=cmd.reason, by=cmd.by.user_id, close_positions=cmd.close_positions, at_ms=now_ms
     )
     uow.save(latched)
-    commands.leave(uow, cmd.user_id, "halt", now_ms, close=cmd.close_positions, reason="emergency_stop")
+    commands.leave_unsaid(uow, cmd.user_id, "halt", now_ms, close=cmd.close_positions, reason="emergency_stop")
     told: dict[str, str | bool] = {"reason": cmd.reason, "close_positions": cmd.close_positions}
     uow.emit(*events, audited(cmd.user_id, "emergency_stop", cmd.by, now_ms, **told))
     return await deps.store.count_positions(cmd.user_id)
