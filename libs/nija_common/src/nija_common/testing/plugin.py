@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from nija_common.values.clock import ManualClock
 __all__ = [
     "clock",
     "kafka_bootstrap",
+    "lost_sockets_are_collected",
     "mongo_url",
     "namespace",
     "private_kafka",
@@ -32,6 +35,23 @@ __all__ = [
 def pytest_configure() -> None:
     """Logs of the code under test are the product's own lines."""
     configure_logging("warning")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """PyMongo loses the socket of a connection that is cancelled while it is made, also when a client closes;
+    garbage collection closes it and warns. In the tests that talk to MongoDB this is no failure."""
+    ignored = "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
+    for item in items:
+        if item.get_closest_marker("mongo") is not None:
+            item.add_marker(pytest.mark.filterwarnings(ignored))
+
+
+@pytest.fixture(autouse=True)
+def lost_sockets_are_collected(request: pytest.FixtureRequest) -> Iterator[None]:
+    """So that such a warning belongs to the test that caused it, and to no later one."""
+    yield
+    if request.node.get_closest_marker("mongo") is not None:
+        gc.collect()
 
 
 @pytest.fixture
