@@ -34,7 +34,7 @@ DepsT = TypeVar("DepsT")
 CommandT = TypeVar("CommandT")
 R = TypeVar("R")
 
-WAKE_UP_S = 1.0
+WAKE_UP_S = 0.3
 """How long a caller waits for a wake-up to be sent while the bus is away."""
 
 Handler = Callable[[DepsT, CommandT, "UnitOfWork"], Awaitable[R]]
