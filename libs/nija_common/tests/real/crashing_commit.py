@@ -20,6 +20,7 @@ from nija_common.events.base import Emission
 from nija_common.events.topics import Kind, Topic
 from nija_common.storage.mongo import MongoServer
 from nija_common.storage.port import Commit, Progress
+from nija_common.telemetry.logging import configure_logging
 from nija_common.values.document import Collection, Document, Index
 
 FACTS = Topic("facts", Kind.FACT, "user")
@@ -114,4 +115,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    configure_logging("error")  # standard output carries the answers alone
     main()

@@ -23,6 +23,7 @@ from nija_common.events.topics import Kind, Topic
 from nija_common.storage.mongo import MongoServer
 from nija_common.storage.outbox import Relay
 from nija_common.storage.port import Commit
+from nija_common.telemetry.logging import configure_logging
 from nija_common.values.clock import SystemClock
 
 FACTS = Topic("facts", Kind.FACT, "user", partitions=2)
@@ -159,4 +160,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    configure_logging("error")  # standard output carries the answers alone
     main()

@@ -188,7 +188,7 @@ async def test_no_log_line_carries_a_token(server: SocketServer, capfd: pytest.C
         await wrong.say(type="auth", token=f"Bearer {token}x")
         assert await wrong.closed() == 4401
         await known.connection.close()
-    assert any(line["event"] == "socket_closed" for line in lines)
+        await eventually(lambda: any(line["event"] == "socket_closed" for line in lines), "a line about the socket")
     out = capfd.readouterr()
     assert token[:40] not in f"{lines}{out.out}{out.err}"
     assert token not in repr(read_message(orjson.dumps({"type": "auth", "token": token})))

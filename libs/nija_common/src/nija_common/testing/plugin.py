@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from nija_common.telemetry.logging import configure_logging
 from nija_common.testing.fixtures_infra import (
@@ -33,8 +34,10 @@ __all__ = [
 
 
 def pytest_configure() -> None:
-    """Logs of the code under test are the product's own lines."""
+    """Logs of the code under test are the product's own lines; a logger looks at the configuration at each line, so
+    that a test may capture them whatever was logged before."""
     configure_logging("warning")
+    structlog.configure(cache_logger_on_first_use=False)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
