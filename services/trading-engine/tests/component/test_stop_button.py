@@ -268,9 +268,7 @@ async def test_with_kafka_frozen_both_switches_answer_and_hold(
             began = time.monotonic()
             stopped = await other.api.post("/api/v1/trading/emergency-stop", json={})
             assert stopped.status_code == 200, stopped.text
-            assert time.monotonic() - began < SETTLE_S + 1.0, (
-                "no wake-up is waited for, of the stop or of an alert"
-            )
+            assert time.monotonic() - began < SETTLE_S + 1.0, "no wake-up is waited for, of the stop or of an alert"
             held = (await other.status())["active_positions"]
             await racing
             late = await other.alert(keys["usr_b"], alert_id="late")
