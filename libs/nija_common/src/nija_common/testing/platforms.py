@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
 
-from nija_common.testing.processes import free_ports
+from nija_common.testing.processes import accepts
 
 T = TypeVar("T")
 
@@ -64,8 +64,8 @@ class NijaProcess:
 
     def start(self) -> Self:
         """Starts the process; `wait_ready` waits for it."""
-        self._ready.clear()
-        self._said.clear()
+        # Of this start alone: the reader of a process that was killed may still be at its end.
+        self._ready, self._said = threading.Event(), []
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [nija_command(), *self._arguments],
@@ -76,17 +76,8 @@ class NijaProcess:
                 env=self._env,
                 cwd=self._folder,
             )
-        threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
+        threading.Thread(target=_read, args=(self._process, self._said, self._ready), daemon=True).start()
         return self
-
-    def _read(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            self._said.append(line)
-            if line.startswith("ready "):
-                self._ready.set()
-        process.stdout.close()
-        self._ready.set()
 
     def wait_ready(self) -> str:
         """The address of its `ready` line. Raises AssertionError with the log's end if it does not come."""
@@ -121,6 +112,28 @@ class NijaProcess:
         return self._process is not None and self._process.poll() is None
 
 
+def _read(process: subprocess.Popen[str], said: list[str], ready: threading.Event) -> None:
+    """Keeps what a process says until it ends; `ready` is set by its line, or by its end."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        said.append(line)
+        if line.startswith("ready "):
+            ready.set()
+    process.stdout.close()
+    ready.set()
+
+
+def steady_ports(count: int) -> list[int]:
+    """Free ports below those that outgoing connections are given: a process killed and started again finds its own
+    still free."""
+    found: list[int] = []
+    while len(found) < count:
+        port = 10_000 + secrets.randbelow(22_000)
+        if port not in found and not accepts(port):
+            found.append(port)
+    return found
+
+
 def nija_command() -> str:
     """The `nija` command of the environment that runs the tests."""
     return str(Path(sys.executable).with_name("nija"))
@@ -148,7 +161,7 @@ class Embedded:
     def __init__(self, folder: Path, *, options: Sequence[str] = (), env: Mapping[str, str] | None = None) -> None:
         self.data_dir = folder / "data"
         self.env = {**ROOMY_LIMITS, **(env or {})}
-        (port,) = free_ports(1)
+        (port,) = steady_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         arguments = ["up", "--port", str(port), "--data-dir", str(self.data_dir), *options]
         self.process = NijaProcess(arguments, env=self.env, folder=folder, name="nija-up")
@@ -186,7 +199,7 @@ class Distributed:
         env: Mapping[str, str] | None = None,
     ) -> None:
         names = [n for n in SERVED if n != "trading-worker"] + [f"trading-worker-{i}" for i in range(workers)]
-        ports = dict(zip(names, free_ports(len(names)), strict=True))
+        ports = dict(zip(names, steady_ports(len(names)), strict=True))
         address = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
         self.url = address["gateway"]
         self.env = {
