@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from nija_common.events.administration import ApiUsageCounted, TierOverrideRequested
 from nija_common.events.base import Event
 from nija_common.events.codec import Codec, Upcaster
 from nija_common.events.deliveries import AuditRecorded, MailRequested
 from nija_common.events.identity import SessionRevoked, UserSnapshot
+from nija_common.events.payments import InvoicePaid, InvoicePaymentFailed
 from nija_common.events.preferences import SettingsSnapshot
 from nija_common.events.subscriptions import SubscriptionSnapshot
 from nija_common.events.trading import (
     BalanceRead,
     BotStatusChanged,
+    BrokerConnected,
+    BrokerRemoved,
     CommandsWaiting,
     KillSwitchSnapshot,
     MarketMarked,
@@ -32,6 +36,8 @@ EVENTS: tuple[type[Event], ...] = (
     KillSwitchSnapshot,
     CommandsWaiting,
     BotStatusChanged,
+    BrokerConnected,
+    BrokerRemoved,
     BalanceRead,
     TradeAccepted,
     TradeOpened,
@@ -42,6 +48,10 @@ EVENTS: tuple[type[Event], ...] = (
     PositionChanged,
     PositionClosed,
     MarketMarked,
+    InvoicePaid,
+    InvoicePaymentFailed,
+    TierOverrideRequested,
+    ApiUsageCounted,
     MailRequested,
     AuditRecorded,
 )

@@ -32,6 +32,8 @@ class SubscriptionSnapshot(Event):
         "period_start_ms": None,
         "period_end_ms": None,
         "cancel_at_period_end": False,
+        "amount_cents": None,
+        "ended_at_ms": None,
         "effective": [e.model_dump(mode="json") for e in registration_defaults(1769683320000)],
     }
 
@@ -45,3 +47,7 @@ class SubscriptionSnapshot(Event):
     period_end_ms: int | None
     cancel_at_period_end: bool
     effective: tuple[EffectiveTier, ...]
+    amount_cents: int | None = None
+    """What a period costs, in cents of USD; None where nothing is paid (free, trial, override)."""
+    ended_at_ms: int | None = None
+    """When the last paid subscription ended; None while one runs, or where there was none."""

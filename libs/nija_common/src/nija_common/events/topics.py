@@ -62,6 +62,9 @@ CONTROLS = Topic("nija-controls", Kind.STATE, "global or user")
 TRADING_COMMANDS = Topic("nija-trading-commands", Kind.WAKE_UP, "user")
 TRADING = Topic("nija-trading", Kind.FACT, "user")
 MARKET_MARKS = Topic("nija-market-marks", Kind.EPHEMERAL, "symbol")
+PAYMENTS = Topic("nija-payments", Kind.FACT, "user")
+ADMIN = Topic("nija-admin", Kind.FACT, "user")
+USAGE = Topic("nija-usage", Kind.FACT, "global or user")
 MAIL = Topic("nija-mail", Kind.FACT, "user")
 AUDIT = Topic("nija-audit", Kind.FACT, "user")
 
@@ -80,6 +83,9 @@ SHARED_TOPICS: tuple[Topic, ...] = (
     TRADING_COMMANDS,
     TRADING,
     MARKET_MARKS,
+    PAYMENTS,
+    ADMIN,
+    USAGE,
     MAIL,
     AUDIT,
 )

@@ -118,6 +118,44 @@ class BalanceRead(Event):
     """The first reading of this ledger: the cash is what the account began with."""
 
 
+class BrokerConnected(Event):
+    """Emitted when a broker connection has been tried and kept. No part of a key is in it."""
+
+    topic = TRADING
+    type = "broker.connected"
+    example: ClassVar[dict[str, Any]] = {
+        "user_id": _USER,
+        "broker_id": "brk_01jk0000000000000000000000",
+        "broker": "coinbase",
+        "permissions": ["read", "trade"],
+        "at_ms": 1769683320000,
+    }
+
+    user_id: str
+    broker_id: str
+    broker: str
+    permissions: tuple[str, ...]
+    at_ms: int
+
+
+class BrokerRemoved(Event):
+    """Emitted when a broker connection has been removed and its key destroyed."""
+
+    topic = TRADING
+    type = "broker.removed"
+    example: ClassVar[dict[str, Any]] = {
+        "user_id": _USER,
+        "broker_id": "brk_01jk0000000000000000000000",
+        "broker": "coinbase",
+        "at_ms": 1769683320000,
+    }
+
+    user_id: str
+    broker_id: str
+    broker: str
+    at_ms: int
+
+
 class TradeAccepted(Event):
     """Emitted when an alert has been stored: a trade that is pending until it is opened or cancelled."""
 
