@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from nija_common.errors import ErrorCode, NijaError, unavailable
 from nija_common.security.revocations import Revocations
 from nija_common.security.tokens import Claims, TokenVerifier, UnknownKey, bearer_token, invalid_token
-from nija_common.values.tiers import LIMITS, Tier
+from nija_common.values.tiers import DEFAULTS_HOLD_MS, LIMITS, Tier
 from nija_gateway.domain.routes import LimitClass
 from nija_gateway.domain.standing import (
-    DEFAULTS_HOLD_MS,
     Account,
     Allowance,
     Standings,

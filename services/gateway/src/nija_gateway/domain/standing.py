@@ -15,8 +15,6 @@ from nija_common.values.tiers import EffectiveTier, effective_at, registration_d
 Revision = tuple[int, int]
 
 CAPACITY = 10_000
-DEFAULTS_HOLD_MS = 10 * 60_000
-"""How long after registration a token speaks for an account that no snapshot has announced yet."""
 
 
 @dataclass(frozen=True, slots=True)

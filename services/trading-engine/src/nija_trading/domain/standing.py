@@ -20,8 +20,6 @@ from nija_trading.domain.apex.parameters import Limits
 
 Revision = tuple[int, int]
 SwitchState = Literal["off", "unavailable"]
-NEW_ACCOUNT_MS = 600_000
-"""How long the registration defaults stand in for a snapshot that has not come yet."""
 
 
 class Standing(Document):

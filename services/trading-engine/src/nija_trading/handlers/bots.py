@@ -9,6 +9,7 @@ from nija_common.errors import ErrorCode, NijaError, unavailable
 from nija_common.events.topics import SETTINGS, SUBSCRIPTIONS, USERS
 from nija_common.events.trading import BotStatus
 from nija_common.storage.unit_of_work import UnitOfWork
+from nija_common.values.tiers import DEFAULTS_HOLD_MS
 from nija_trading.deps import Deps
 from nija_trading.domain.account import (
     BROKERS,
@@ -22,7 +23,7 @@ from nija_trading.domain.account import (
 )
 from nija_trading.domain.apex.parameters import RiskLevel
 from nija_trading.domain.apex.protections import day_of
-from nija_trading.domain.standing import NEW_ACCOUNT_MS, Standing, SwitchState, newcomer, refuse_suspended
+from nija_trading.domain.standing import Standing, SwitchState, newcomer, refuse_suspended
 from nija_trading.handlers import commands
 from nija_trading.handlers.audit import Actor, audited
 
@@ -147,7 +148,7 @@ async def known_standing(deps: Deps, user_id: str, registered_at_ms: int) -> Sta
     standing = await deps.store.standing(user_id)
     if standing is not None and standing.complete:
         return standing
-    if deps.clock.now_ms() - registered_at_ms > NEW_ACCOUNT_MS:
+    if deps.clock.now_ms() - registered_at_ms >= DEFAULTS_HOLD_MS:
         raise unavailable("Your account's standing is not known here yet. Try again.")
     defaults = newcomer(user_id, registered_at_ms)
     return defaults if standing is None else standing.model_copy(update={"effective": defaults.effective})
