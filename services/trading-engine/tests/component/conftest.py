@@ -259,6 +259,12 @@ def calm_candles(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def short_candles(tmp_path: Path) -> Path:
+    """A folder with a calm market whose end is near: its replay takes a few hundred commits."""
+    return write_calm(tmp_path / "short", bars=300)
+
+
+@pytest.fixture
 def two_markets(tmp_path: Path) -> Path:
     """A folder with two calm markets."""
     folder = write_calm(tmp_path / "calm")

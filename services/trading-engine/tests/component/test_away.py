@@ -88,9 +88,9 @@ async def test_an_order_whose_sending_failed_is_sent_once_the_broker_is_back(
 
 
 async def test_at_the_end_of_the_replay_alerts_are_cancelled_and_positions_can_be_closed(
-    tmp_path: Path, calm_candles: Path, user_of: Any, wait_until: Any
+    tmp_path: Path, short_candles: Path, user_of: Any, wait_until: Any
 ) -> None:
-    env = {**ENV, "NIJA_CANDLES": str(calm_candles)}
+    env = {**ENV, "NIJA_CANDLES": str(short_candles)}
     data, clock = tmp_path / "data", SystemClock()
     async with start_platform(data, [SERVICE], clock=clock, env=env) as platform:
         desk = user_of(platform, "usr_a")
