@@ -11,6 +11,7 @@ from nija_common.security.tokens import TokenVerifier
 from nija_common.values.clock import Clock
 from nija_gateway.domain.addresses import Network
 from nija_gateway.domain.admission import Admission
+from nija_gateway.domain.examples import Examples
 from nija_gateway.domain.routes import Table
 from nija_gateway.domain.standing import Standings
 from nija_gateway.domain.windows import RateWindows
@@ -43,4 +44,6 @@ class Deps:
     upstreams: Mapping[str, Upstream]
     trusted_proxies: tuple[Network, ...]
     draining: asyncio.Event
+    public_url: str
+    examples: Examples
     times: Times = Times()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from importlib import resources
+
+import orjson
 
 from nija_common.runtime.platform import Platform
 from nija_common.security.revocations import Revocations
@@ -49,6 +52,8 @@ async def build(settings: GatewaySettings, platform: Platform) -> AsyncIterator[
             upstreams=upstreams,
             trusted_proxies=settings.trusted_proxies,
             draining=platform.draining,
+            public_url=platform.settings.public_url,
+            examples=orjson.loads(resources.files("nija_gateway").joinpath("data/examples.json").read_bytes()),
         )
     finally:
         for upstream in upstreams.values():

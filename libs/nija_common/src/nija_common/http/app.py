@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from nija_common.errors import ErrorCode, NijaError
+from nija_common.http.document import DOCUMENT_PATH, service_document
 from nija_common.http.envelope import error_response, success_body
 from nija_common.http.request_context import RequestContextMiddleware
 from nija_common.security.tokens import TokenVerifier
@@ -37,7 +38,7 @@ def create_app(
         title=f"NIJA {service}",
         docs_url=None,
         redoc_url=None,
-        openapi_url=None,
+        openapi_url=DOCUMENT_PATH,
         default_response_class=Envelope,
         redirect_slashes=False,
     )
@@ -45,6 +46,7 @@ def create_app(
     app.state.tokens = tokens
     for router in routers:
         app.include_router(router)
+    app.openapi = lambda: service_document(service, app, routers)  # type: ignore[method-assign]
     _add_error_handlers(app, clock)
     app.add_middleware(RequestContextMiddleware, service=service)
     return app

@@ -8,7 +8,7 @@ together and is not named here. Nothing here decides anything about a request.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -28,7 +28,7 @@ class ErrorEnvelope(BaseModel):
     """Every error's body."""
 
     model_config = ConfigDict(frozen=True)
-    success: bool
+    success: Literal[False]
     error: ErrorDetail
     timestamp: str
 
@@ -37,7 +37,7 @@ def refusals(*codes: ErrorCode) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route for these codes, by status."""
     by_status: dict[int | str, dict[str, Any]] = {}
     for code in codes:
-        entry = by_status.setdefault(HTTP_STATUS[code], {"model": ErrorEnvelope, "x-error-codes": []})
+        entry = by_status.setdefault(HTTP_STATUS[code], {"x-error-codes": []})
         entry["x-error-codes"].append(code.value)
     for entry in by_status.values():
         entry["description"] = ", ".join(entry["x-error-codes"])

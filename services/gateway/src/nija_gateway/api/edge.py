@@ -17,6 +17,7 @@ from nija_common.errors import NijaError, unavailable
 from nija_common.http.request_context import REQUEST_ID_HEADER, request_id_of
 from nija_common.telemetry.metrics import GATEWAY_REFUSALS, HTTP_REQUESTS, HTTP_SECONDS
 from nija_gateway.api import answers
+from nija_gateway.api.document import PAGES, Document
 from nija_gateway.api.headers import Inbound, RawHeaders, inward, rate_headers, read, trace_of
 from nija_gateway.api.relay import MAX_BODY_BYTES, Relay
 from nija_gateway.api.socket import SocketEdge
@@ -65,6 +66,7 @@ class Edge:
         self._deps = deps
         self._relay = Relay(deps)
         self._sockets = SocketEdge(deps)
+        self._document = Document(deps)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -105,7 +107,7 @@ class Edge:
         """Decides, relays or refuses; the status that was answered."""
         try:
             call.path = path_of(call.scope.get("raw_path") or call.scope["path"].encode(), call.scope["query_string"])
-            if call.path == "/" and call.method in ("GET", "HEAD"):
+            if call.method in ("GET", "HEAD") and (call.path == "/" or call.path in PAGES):
                 return await self._page(call)
             found = self._deps.routes.find(call.method, call.path)
             if found.route is not None and found.route.method != "SOCKET":
@@ -191,8 +193,9 @@ class Edge:
         raise answers.wrong_method(found.allow)
 
     async def _page(self, call: Call) -> int:
-        headers = [(b"content-type", b"text/html; charset=utf-8"), *self._own(call)]
-        await answers.answer(call.send, 200, headers, answers.PAGE, head=call.head)
+        kind = PAGES.get(call.path, b"text/html; charset=utf-8")
+        body = answers.PAGE if call.path == "/" else await self._document.body(call.path)
+        await answers.answer(call.send, 200, [(b"content-type", kind), *self._own(call)], body, head=call.head)
         return 200
 
     async def _refuse(self, call: Call, error: NijaError) -> int:
