@@ -6,16 +6,22 @@ The gateway imports no service, so nothing but this test keeps the two together.
 from __future__ import annotations
 
 import importlib
+import inspect
+import pkgutil
 import re
+import typing
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import orjson
 import pytest
 from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
 
 from nija_common.runtime.manifest import Service
+from nija_common.storage.remembered import IdempotentRequest
 from nija_gateway.domain.routes import API, ROUTES, SOCKET_PATH, LimitClass, Route, Who, is_admin_path
 
 PACKAGES = {
@@ -51,6 +57,12 @@ def served(name: str) -> Iterator[Operation]:
                     yield service.name, method, shape(route.path)
 
 
+def handlers_of(name: str) -> Iterator[ModuleType]:
+    package = importlib.import_module(f"{PACKAGES[name]}.handlers")
+    for found in pkgutil.iter_modules(package.__path__):
+        yield importlib.import_module(f"{package.__name__}.{found.name}")
+
+
 def in_table(name: str) -> set[Operation]:
     return {(r.service, r.method, shape(r.path)) for r in ROUTES if r.service == name and r.method != "SOCKET"}
 
@@ -69,6 +81,24 @@ def test_the_socket_goes_to_a_service_that_takes_sockets() -> None:
 def test_no_operation_is_there_twice() -> None:
     operations = [(route.method, shape(route.path)) for route in ROUTES]
     assert len(operations) == len(set(operations))
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_service_whose_routes_take_idempotency_keys_keeps_their_rows(name: str) -> None:
+    takes = any(
+        method in ("POST", "PUT") and not path.startswith((f"{API}/auth/", f"{API}/webhooks/"))
+        for _, method, path in served(name)
+    )
+    assert (IdempotentRequest in manifest(name).collections) == takes
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_what_the_units_of_work_of_a_service_answer_can_be_kept(name: str) -> None:
+    """An idempotent request is answered from what its handler said: its annotation must say what that is."""
+    for module in handlers_of(name):
+        for function in vars(module).values():
+            if inspect.iscoroutinefunction(function) and "uow" in inspect.signature(function).parameters:
+                TypeAdapter(typing.get_type_hints(function)["return"])
 
 
 def test_administrators_routes_are_those_below_admin() -> None:

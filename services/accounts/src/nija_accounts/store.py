@@ -10,9 +10,10 @@ from nija_accounts.domain.positions import OpenPosition
 from nija_accounts.domain.settings import Settings
 from nija_accounts.domain.trades import Status, Trade
 from nija_common.storage.port import Range, Storage
+from nija_common.storage.remembered import IdempotentRequest
 from nija_common.values.document import Scalar
 
-COLLECTIONS = (Settings, Allowance, LastRun, Balance, OpenPosition, Trade)
+COLLECTIONS = (Settings, Allowance, IdempotentRequest, LastRun, Balance, OpenPosition, Trade)
 PAGE = 200
 
 

@@ -79,6 +79,13 @@ async def test_a_sane_request_id_is_kept_another_is_replaced(gateway: Any) -> No
     assert made.headers["x-request-id"].startswith("req_")
 
 
+async def test_an_idempotency_key_goes_inward_as_it_is(gateway: Any) -> None:
+    await gateway.known("usr_a")
+    headers = {"Idempotency-Key": "~order/4711!"}
+    assert (await gateway.client("usr_a").put("/api/v1/config/settings", json={}, headers=headers)).status_code == 200
+    assert gateway.toy.seen[0].header("idempotency-key") == "~order/4711!"
+
+
 async def test_headers_that_only_the_gateway_may_say_are_dropped(gateway: Any) -> None:
     forged = {
         "X-Nija-Client-Address": "6.6.6.6",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from nija_common.storage.port import Storage
+from nija_common.storage.remembered import IdempotentRequest
 from nija_common.values.document import Document, Scalar
 from nija_trading.domain.account import Account
 from nija_trading.domain.alerts import SeenAlert, WebhookKey
@@ -22,6 +23,7 @@ COLLECTIONS: tuple[type[Document], ...] = (
     Account,
     Command,
     GlobalSwitch,
+    IdempotentRequest,
     MarketClock,
     Order,
     PaperAccount,

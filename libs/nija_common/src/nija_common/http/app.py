@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from nija_common.errors import ErrorCode, NijaError
 from nija_common.http.document import DOCUMENT_PATH, service_document
 from nija_common.http.envelope import error_response, success_body
+from nija_common.http.idempotency import Idempotency, IdempotencyMiddleware
 from nija_common.http.request_context import RequestContextMiddleware
 from nija_common.security.tokens import TokenVerifier
 from nija_common.values.clock import Clock
@@ -26,9 +27,18 @@ log = structlog.get_logger(__name__)
 
 
 def create_app(
-    *, service: str, routers: Sequence[APIRouter], deps: Any, tokens: TokenVerifier, clock: Clock
+    *,
+    service: str,
+    routers: Sequence[APIRouter],
+    deps: Any,
+    tokens: TokenVerifier,
+    clock: Clock,
+    idempotency: Idempotency | None = None,
 ) -> FastAPI:
-    """The app. `deps` is the service's own frozen dataclass; routes get it through `request.app.state.deps`."""
+    """The app. `deps` is the service's own frozen dataclass; routes get it through `request.app.state.deps`.
+
+    Without `idempotency` the header `Idempotency-Key` is ignored: for services that have no route it would count for.
+    """
 
     class Envelope(JSONResponse):
         def render(self, content: Any) -> bytes:
@@ -48,6 +58,8 @@ def create_app(
         app.include_router(router)
     app.openapi = lambda: service_document(service, app, routers)  # type: ignore[method-assign]
     _add_error_handlers(app, clock)
+    if idempotency is not None:
+        app.add_middleware(IdempotencyMiddleware, idempotency=idempotency, tokens=tokens)
     app.add_middleware(RequestContextMiddleware, service=service)
     return app
 

@@ -30,6 +30,7 @@ from nija_common.events.topics import Kind, Topic
 from nija_common.http import local
 from nija_common.http.app import create_app
 from nija_common.http.health import Check, Health
+from nija_common.http.idempotency import Idempotency
 from nija_common.runtime.freshness import Freshness
 from nija_common.runtime.infrastructure import Infrastructure
 from nija_common.runtime.loops import run_loop
@@ -41,6 +42,7 @@ from nija_common.security.tokens import KeySet, TokenVerifier
 from nija_common.storage.outbox import Relay
 from nija_common.storage.port import Storage
 from nija_common.storage.reads import ReadsOwnWrites
+from nija_common.storage.remembered import IdempotentRequest
 from nija_common.storage.unit_of_work import Work
 from nija_common.values.clock import Clock
 from nija_common.values.ids import new_id
@@ -197,7 +199,7 @@ async def _open(stack: AsyncExitStack, node: Node, part: Part) -> Running:
         holder=node.holder,
     )
     deps = await stack.enter_async_context(service.build(part.settings, platform))
-    app = _app(node, part, deps)
+    app = _app(node, part, deps, storage, work)
     if app is not None:
         node.local.apps[service.name] = app
     running = Running(part, storage, work, deps, app)
@@ -207,13 +209,21 @@ async def _open(stack: AsyncExitStack, node: Node, part: Part) -> Running:
     return running
 
 
-def _app(node: Node, part: Part, deps: Any) -> AsgiApp | None:
+def _app(node: Node, part: Part, deps: Any, storage: Storage, work: Work) -> AsgiApp | None:
     """Raw ASGI roles take what they serve; FastAPI routers the rest of HTTP."""
     routers = [router for role in part.roles.values() for router in role.routers]
     raw = [role.asgi(deps) for role in part.roles.values() if role.asgi is not None]
     routed: AsgiApp | None = None
     if routers:
-        routed = create_app(service=part.service.name, routers=routers, deps=deps, tokens=node.tokens, clock=node.clock)
+        remembers = IdempotentRequest in part.service.collections
+        routed = create_app(
+            service=part.service.name,
+            routers=routers,
+            deps=deps,
+            tokens=node.tokens,
+            clock=node.clock,
+            idempotency=Idempotency(part.service.name, storage, work, node.sealer, node.clock) if remembers else None,
+        )
     if not raw:
         return routed
     if routed is None:

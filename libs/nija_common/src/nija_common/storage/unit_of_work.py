@@ -17,10 +17,11 @@ from typing import TypeVar
 import structlog
 
 from nija_common.bus.port import Bus, BusUnavailable, Message
-from nija_common.errors import Conflict, unavailable
+from nija_common.errors import Conflict, NijaError, unavailable
 from nija_common.events.base import Emission, Event
 from nija_common.events.codec import encode
 from nija_common.storage.port import Commit, Progress, Storage
+from nija_common.storage.remembered import Claim, Step, next_step
 from nija_common.telemetry import metrics
 from nija_common.telemetry.context import current_context
 from nija_common.values.clock import Clock
@@ -240,7 +241,45 @@ class Work:
         A `Conflict` runs the handler again, with jitter, until the deadline, then 503. `queue` makes the runs
         of one key wait for each other in this process instead of conflicting. `published` waits, at most 2 s,
         until the events are on the bus: for writes that another service's answer will rest on.
+
+        In a request with an idempotency key the answer is committed with the effect, and given again instead of a
+        second effect: see `remembered.py`. What such a handler answers must therefore be what its annotation says.
         """
+        step: Step[R] | None = next_step(self._source, handler, claims=False)
+        result, commit_id = await self._once(step, handler, deps, command, queue, deadline_s)
+        if published:
+            await self._storage.wait_published(commit_id, 2.0)
+        return result
+
+    async def claim(
+        self,
+        handler: Handler[DepsT, CommandT, R],
+        deps: DepsT,
+        command: CommandT,
+        *,
+        queue: str | None = None,
+        deadline_s: float = 5.0,
+    ) -> Claim[R]:
+        """As `run`, before a vendor is called: what the handler decided, and the key to give the vendor.
+
+        In a request with an idempotency key its row is committed under a lease. Whoever finds the lease run out goes
+        on with the same decision and the same vendor's key; a refusal below 500 afterwards gives the request up, so
+        once the vendor has said yes nothing may refuse.
+        """
+        step: Step[R] | None = next_step(self._source, handler, claims=True)
+        result, _ = await self._once(step, handler, deps, command, queue, deadline_s)
+        return Claim(result, new_id("vnd") if step is None else step.vendor_key())
+
+    async def _once(
+        self,
+        step: Step[R] | None,
+        handler: Handler[DepsT, CommandT, R],
+        deps: DepsT,
+        command: CommandT,
+        queue: str | None,
+        deadline_s: float,
+    ) -> tuple[R, str]:
+        """Runs and commits, or recalls; the answer, and the commit's id."""
         lock = self._lock(queue)
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -248,22 +287,40 @@ class Work:
         while True:
             attempt += 1
             async with lock:
+                before = None if step is None else step.remembered()
+                if before is not None:
+                    return before
                 uow = self.open()
-                with current(uow):
-                    result = await handler(deps, command, uow)
+                try:
+                    with current(uow):
+                        result = await handler(deps, command, uow)
+                except NijaError:
+                    # Refused because this very request has taken effect in another process meanwhile?
+                    if step is None or not await step.committed_elsewhere():
+                        raise
+                    continue
                 left = deadline_s - (loop.time() - started)
                 try:
-                    await self._write(uow, max(left, 0.1))
+                    await self._write_step(uow, step, result, max(left, 0.1))
                     break
                 except Conflict:
                     if left <= 0:
                         raise unavailable("Too many changes at once. Try again.") from None
+                    if step is not None:
+                        await step.call.renew()
             await asyncio.sleep(random.uniform(0, min(0.002 * 2**attempt, 0.1)))
         # Behind the queue: a bus that says nothing must not hold up the next run of this key, which may be a stop.
         await self.send(uow.unsequenced())
-        if published:
-            await self._storage.wait_published(uow.commit_id, 2.0)
-        return result
+        return result, uow.commit_id
+
+    async def _write_step(self, uow: UnitOfWork, step: Step[R] | None, result: R, deadline_s: float) -> None:
+        if step is None:
+            await self._write(uow, deadline_s)
+            return
+        row = await step.with_outcome(result, uow.commit_id)
+        uow.save(row)
+        await self._write(uow, deadline_s)
+        step.written(row)
 
     def _lock(self, queue: str | None) -> asyncio.Lock:
         if queue is None:

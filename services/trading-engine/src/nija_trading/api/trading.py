@@ -35,10 +35,8 @@ async def start(body: StartBody, caller: CallerDep, client: ClientDep, deps: Dep
         strategy=body.strategy,
         by=actor_of(caller, client),
     )
-    account = await bots.start(deps, cmd)
-    return StartAnswer(
-        status=account.status, message="Trading bot is starting", estimated_ready_in_seconds=bots.READY_IN_S
-    )
+    begun = await bots.start(deps, cmd)
+    return StartAnswer(status=begun, message="Trading bot is starting", estimated_ready_in_seconds=bots.READY_IN_S)
 
 
 @router.post("/api/v1/trading/stop", response_model_exclude_none=True)

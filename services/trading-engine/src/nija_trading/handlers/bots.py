@@ -13,7 +13,6 @@ from nija_common.values.tiers import DEFAULTS_HOLD_MS
 from nija_trading.deps import Deps
 from nija_trading.domain.account import (
     BROKERS,
-    Account,
     Strategy,
     begin,
     end,
@@ -77,7 +76,7 @@ class BotView:
     advanced: dict[str, SwitchState]
 
 
-async def start(deps: Deps, cmd: StartBot) -> Account:
+async def start(deps: Deps, cmd: StartBot) -> BotStatus:
     """Checks the request, lets the read models catch up where the answer rests on them, then asks the bot to start.
 
     Raises UNSUPPORTED_BROKER, INVALID_RISK_LEVEL, ACCOUNT_SUSPENDED, ACCOUNT_DISABLED, KILL_SWITCH_ACTIVE,
@@ -98,8 +97,8 @@ async def start(deps: Deps, cmd: StartBot) -> Account:
     return await deps.work.run(start_bot, deps, cmd, queue=cmd.user_id)
 
 
-async def start_bot(deps: Deps, cmd: StartBot, uow: UnitOfWork) -> Account:
-    """Reads, decides, collects: the account `starting`, and the command for the worker."""
+async def start_bot(deps: Deps, cmd: StartBot, uow: UnitOfWork) -> BotStatus:
+    """Reads, decides, collects: the account `starting`, and the command for the worker. Answers the status."""
     now_ms = deps.clock.now_ms()
     standing = await known_standing(deps, cmd.user_id, cmd.registered_at_ms)
     settings = (await deps.store.preferences(cmd.user_id)).trading
@@ -132,7 +131,7 @@ async def start_bot(deps: Deps, cmd: StartBot, uow: UnitOfWork) -> Account:
     }
     uow.emit(event, audited(cmd.user_id, "bot_started", cmd.by, now_ms, **told))
     commands.leave(uow, cmd.user_id, "start", now_ms)
-    return started
+    return started.status
 
 
 def _refuse_live(standing: Standing, now_ms: int) -> None:

@@ -116,16 +116,16 @@ async def reset_own(deps: Deps, by: Actor, uow: UnitOfWork) -> bool:
 
 async def trip_global(deps: Deps, cmd: TripSwitch) -> Tripped:
     """Trips the switch and waits until no opening order can be on its way; closing goes on in the background."""
-    accounts, positions = await deps.store.count_active(), await deps.store.count_all_positions()
-    await deps.work.run(trip_switch, deps, cmd, queue=GLOBAL)
+    tripped = await deps.work.run(trip_switch, deps, cmd, queue=GLOBAL)
     deps.looks.set()
     await deps.clock.sleep(SETTLE_S)
-    return Tripped(accounts, positions, deps.clock.now_ms())
+    return tripped
 
 
-async def trip_switch(deps: Deps, cmd: TripSwitch, uow: UnitOfWork) -> None:
-    """The switch's document; repeating it may add the closing of positions."""
+async def trip_switch(deps: Deps, cmd: TripSwitch, uow: UnitOfWork) -> Tripped:
+    """The switch's document; repeating it may add the closing of positions. Answers whom it meets."""
     now_ms = deps.clock.now_ms()
+    met = Tripped(await deps.store.count_active(), await deps.store.count_all_positions(), now_ms)
     switch = await deps.store.switch()
     tripped = switch.tripped(
         reason=cmd.reason, by=cmd.by.user_id, close=cmd.close_positions, notify=cmd.notify_users, at_ms=now_ms
@@ -141,6 +141,7 @@ async def trip_switch(deps: Deps, cmd: TripSwitch, uow: UnitOfWork) -> None:
         audited(GLOBAL, "kill_switch_tripped", cmd.by, now_ms, **told),
     )
     metrics.KILL_SWITCH_ACTIVE.set(1)
+    return met
 
 
 async def release_switch(deps: Deps, release: tuple[Actor, str], uow: UnitOfWork) -> bool:
