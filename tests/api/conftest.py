@@ -1,0 +1,111 @@
+"""One running `nija up` for all tests of the API: a calm market, an administrator, and people to register at will.
+
+A test's name says what it shows: `test_<operation>__<case>`, the operation as in the API document
+(`post_trading_start`), the case `success`, an error code in small letters, `no_token`, `not_an_administrator`,
+`anothers_id` or `bad_input`. `docs/api-coverage.md` is made from these names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nija_common.testing.client import Answer, ApiClient
+from nija_common.testing.platforms import Embedded, wait_for
+
+ADMIN = ("admin@nija.example", "Quiet-Harbour-Lantern-71")
+START_MS = 1_700_000_100_000
+SPEED = "300"
+
+
+def write_calm_candles(folder: Path, bars: int = 20_000) -> Path:
+    """BTC-USD rising 0.0001 % a candle: no stop, target or trend break is reached while a test looks on."""
+    rows = ["timestamp_ms,open,high,low,close,volume"]
+    for i in range(bars):
+        opened, close = 10_000 * (1 + i * 1e-6), 10_000 * (1 + (i + 1) * 1e-6)
+        high, low = close * 1.0001, opened * 0.9999
+        rows.append(f"{START_MS + i * 300_000},{opened:.2f},{high:.2f},{low:.2f},{close:.2f},{5 + i % 3}")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "BTC-USD_5m.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    """The running platform; each worker of a test run has its own."""
+    folder = tmp_path_factory.mktemp("api")
+    candles = write_calm_candles(folder / "candles")
+    options = ["--market", "replay", "--candles", str(candles), "--speed", SPEED]
+    embedded = Embedded(folder, options=options)
+    embedded.create_admin(*ADMIN)
+    with embedded:
+        yield embedded
+
+
+@pytest.fixture(scope="session")
+def admin(platform: Embedded) -> Iterator[ApiClient]:
+    """The administrator, signed in. Calls are limited as anybody's are: Enterprise, 500 a minute."""
+    with ApiClient(platform.url) as client:
+        answer = client.post("/auth/login", {"email": ADMIN[0], "password": ADMIN[1]})
+        assert answer.status == 200, answer
+        client.token = answer.data["access_token"]
+        yield client
+
+
+@pytest.fixture
+def anybody(platform: Embedded) -> Iterator[ApiClient]:
+    """Nobody in particular: no token."""
+    with ApiClient(platform.url) as client:
+        yield client
+
+
+@pytest.fixture
+def user(platform: Embedded) -> Iterator[ApiClient]:
+    """A new account in its trial, signed in."""
+    with ApiClient(platform.url).register() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def stranger(platform: Embedded) -> Iterator[ApiClient]:
+    """Another account, for whom nothing of `user` is there."""
+    with ApiClient(platform.url).register() as client:
+        yield client
+
+
+@pytest.fixture
+def refused() -> Callable[[Answer, int, str], None]:
+    """Asserts an error: status and code."""
+
+    def check(answer: Answer, status: int, code: str) -> None:
+        assert (answer.status, answer.code) == (status, code), answer
+
+    return check
+
+
+@pytest.fixture
+def running(user: ApiClient) -> ApiClient:
+    """The user with a paper bot that waits for alerts, running."""
+    user.ok("PUT", "/config/settings", {"trading": {"allowed_pairs": ["BTC-USD"], "paper_trading": True}})
+    user.ok("POST", "/trading/start", {"broker": "coinbase", "paper_trading": True, "strategy": "SIGNALS_ONLY"})
+    wait_for("the bot runs", lambda: user.ok("GET", "/trading/status")["status"] == "running", every=0.2)
+    return user
+
+
+@pytest.fixture
+def alert(running: ApiClient) -> dict[str, Any]:
+    """An alert that the running bot accepts, with the user's webhook key."""
+    key = running.ok("POST", "/config/webhook-key")["webhook_key"]
+    return {"symbol": "COINBASE:BTCUSD", "action": "buy", "strategy": "APEX_V72", "api_key": key}
+
+
+@pytest.fixture
+def position(running: ApiClient, alert: dict[str, Any]) -> dict[str, Any]:
+    """An open position of the running bot, as the API lists it."""
+    running.ok("POST", "/webhooks/tradingview", alert)
+    listed = wait_for("the position is listed", lambda: running.ok("GET", "/account/positions")["positions"], every=0.2)
+    found: dict[str, Any] = listed[0]
+    return found

@@ -1,0 +1,54 @@
+"""What holds for every operation alike: who may call, and that a body or a query that is not known is refused.
+
+Which operations there are comes from the gateway's table; each is a test of its own, named after it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from nija_common.http.document import operation_id
+from nija_common.testing.client import Answer, ApiClient
+from nija_gateway.domain.routes import API, ROUTES, Route, Who, is_admin_path
+
+Refused = Callable[[Answer, int, str], None]
+
+
+def named(routes: Iterable[Route]) -> list[object]:
+    return [pytest.param(route, id=operation_id(route.method, route.path)) for route in routes]
+
+
+def path_of(route: Route) -> str:
+    """The path below `/api/v1`, with an id that nobody has."""
+    return re.sub(r"{[^}]+}", "nobody_has_this", route.path.removeprefix(API))
+
+
+REACHED = [route for route in ROUTES if route.path.startswith(API) and route.method != "SOCKET"]
+SIGNED_IN = [route for route in REACHED if route.who in (Who.USER, Who.ADMIN)]
+ADMINS = [route for route in REACHED if is_admin_path(route.path)]
+WITH_BODY = [
+    route
+    for route in SIGNED_IN
+    if route.method in ("POST", "PUT") and "{" not in route.path and not route.path.endswith(("-key", "-reset"))
+]
+
+
+@pytest.mark.parametrize("route", named(SIGNED_IN))
+def test_no_token(anybody: ApiClient, refused: Refused, route: Route) -> None:
+    body = None if route.method in ("GET", "DELETE") else {}
+    refused(anybody.call(route.method, path_of(route), body), 401, "TOKEN_INVALID")
+
+
+@pytest.mark.parametrize("route", named(ADMINS))
+def test_not_an_administrator(stranger: ApiClient, refused: Refused, route: Route) -> None:
+    body = None if route.method in ("GET", "DELETE") else {}
+    refused(stranger.call(route.method, path_of(route), body), 403, "UNAUTHORIZED")
+
+
+@pytest.mark.parametrize("route", named(WITH_BODY))
+def test_bad_input(admin: ApiClient, refused: Refused, route: Route) -> None:
+    code = "INVALID_SETTING" if route.path.endswith("/settings") else "VALIDATION_ERROR"
+    refused(admin.call(route.method, path_of(route), {"a_misspelt_field": 1}), 400, code)
