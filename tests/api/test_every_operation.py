@@ -26,6 +26,11 @@ def path_of(route: Route) -> str:
     return re.sub(r"{[^}]+}", "nobody_has_this", route.path.removeprefix(API))
 
 
+def called(client: ApiClient, route: Route) -> Answer:
+    body: dict[str, object] | None = None if route.method in ("GET", "DELETE") else {}
+    return client.call(route.method, path_of(route), body)
+
+
 REACHED = [route for route in ROUTES if route.path.startswith(API) and route.method != "SOCKET"]
 SIGNED_IN = [route for route in REACHED if route.who in (Who.USER, Who.ADMIN)]
 ADMINS = [route for route in REACHED if is_admin_path(route.path)]
@@ -38,14 +43,12 @@ WITH_BODY = [
 
 @pytest.mark.parametrize("route", named(SIGNED_IN))
 def test_no_token(anybody: ApiClient, refused: Refused, route: Route) -> None:
-    body = None if route.method in ("GET", "DELETE") else {}
-    refused(anybody.call(route.method, path_of(route), body), 401, "TOKEN_INVALID")
+    refused(called(anybody, route), 401, "TOKEN_INVALID")
 
 
 @pytest.mark.parametrize("route", named(ADMINS))
 def test_not_an_administrator(stranger: ApiClient, refused: Refused, route: Route) -> None:
-    body = None if route.method in ("GET", "DELETE") else {}
-    refused(stranger.call(route.method, path_of(route), body), 403, "UNAUTHORIZED")
+    refused(called(stranger, route), 403, "UNAUTHORIZED")
 
 
 @pytest.mark.parametrize("route", named(WITH_BODY))
