@@ -16,6 +16,7 @@ from nija_gateway.adapters.local_windows import LocalWindows
 from nija_gateway.adapters.shared_windows import SharedWindows
 from nija_gateway.deps import Deps
 from nija_gateway.domain.admission import Admission, Allowed
+from nija_gateway.domain.examples import Examples
 from nija_gateway.domain.routes import ROUTES, Table
 from nija_gateway.domain.standing import Standings
 from nija_gateway.domain.windows import RateWindows
@@ -53,11 +54,17 @@ async def build(settings: GatewaySettings, platform: Platform) -> AsyncIterator[
             trusted_proxies=settings.trusted_proxies,
             draining=platform.draining,
             public_url=platform.settings.public_url,
-            examples=orjson.loads(resources.files("nija_gateway").joinpath("data/examples.json").read_bytes()),
+            examples=examples(),
         )
     finally:
         for upstream in upstreams.values():
             await upstream.close()
+
+
+def examples() -> Examples:
+    """The examples of the API document, as they come with this package."""
+    found: Examples = orjson.loads(resources.files("nija_gateway").joinpath("data/examples.json").read_bytes())
+    return found
 
 
 def _windows(settings: GatewaySettings, platform: Platform) -> RateWindows:
