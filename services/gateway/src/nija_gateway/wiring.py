@@ -15,6 +15,7 @@ from nija_gateway.deps import Deps
 from nija_gateway.domain.admission import Admission, Allowed
 from nija_gateway.domain.routes import ROUTES, Table
 from nija_gateway.domain.standing import Standings
+from nija_gateway.domain.usage import Usage
 from nija_gateway.domain.windows import RateWindows
 from nija_gateway.ports import Upstream
 from nija_gateway.settings import GatewaySettings, LimitSettings
@@ -49,6 +50,9 @@ async def build(settings: GatewaySettings, platform: Platform) -> AsyncIterator[
             upstreams=upstreams,
             trusted_proxies=settings.trusted_proxies,
             draining=platform.draining,
+            work=platform.work,
+            usage=Usage(platform.clock.now_ms()),
+            usage_flush_s=settings.usage_flush_s,
         )
     finally:
         for upstream in upstreams.values():
