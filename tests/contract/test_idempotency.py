@@ -206,9 +206,9 @@ class Replica:
     async def call(
         self, path: str, amount: int = 5, key: str | None = "k-1", *, user: str = "u1", method: str = "POST"
     ) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {token_of(user, self.clock)}".encode()}
+        headers = {b"Authorization": f"Bearer {token_of(user, self.clock)}".encode()}
         if key is not None:
-            headers["Idempotency-Key"] = key.encode("latin-1")
+            headers[b"Idempotency-Key"] = key.encode("latin-1")
         return await self.http.request(method, f"/api/v1{path}", json={"amount": amount}, headers=headers)
 
 

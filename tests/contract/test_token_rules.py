@@ -24,9 +24,11 @@ from nija_auth.handlers import keys
 from nija_auth.service import SERVICE as AUTH
 from nija_billing.service import SERVICE as BILLING
 from nija_common.events.deliveries import MailRequested
+from nija_common.events.identity import UserSnapshot
 from nija_common.runtime.manifest import Service
 from nija_common.security.tokens import jwk_of
 from nija_common.testing import TestPlatform, start_platform
+from nija_common.testing.events import example_of
 from nija_common.testing.sockets import SocketClient, socket_server
 from nija_common.values.clock import ManualClock, SystemClock
 from nija_gateway.domain.routes import ROUTES, Who
@@ -296,13 +298,23 @@ async def ended_by_reset(platform: TestPlatform, _: Session) -> None:
     await ok(platform, "POST", "reset-password/confirm", {"token": token, "new_password": NEW_PASSWORD})
 
 
+async def ended_by_suspension(platform: TestPlatform, session: Session) -> None:
+    root = platform.token("usr_root", role="admin")
+    await platform.given_events(example_of(UserSnapshot, user_id="usr_root", role="admin"), source="given")
+    path = f"/api/v1/admin/users/{session.user_id}"
+    answer = await platform.client("gateway", root).put(path, json={"status": "suspended"})
+    assert answer.status_code == 200, answer.text
+
+
 async def ok(platform: TestPlatform, method: str, path: str, body: Any, token: str | None = None) -> None:
     answer = await platform.client("gateway", token).request(method, f"/api/v1/auth/{path}", json=body)
     assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize(
-    "end", [ended_by_logout, ended_by_revoke_all, ended_by_change_of_password, ended_by_reset], ids=lambda f: f.__name__
+    "end",
+    [ended_by_logout, ended_by_revoke_all, ended_by_change_of_password, ended_by_reset, ended_by_suspension],
+    ids=lambda f: f.__name__,
 )
 async def test_an_ended_session_is_refused_at_the_gateway_and_its_socket_closed_within_a_second(
     tmp_path: Path, end: Callable[[TestPlatform, Session], Awaitable[None]]
@@ -324,5 +336,6 @@ async def test_an_ended_session_is_refused_at_the_gateway_and_its_socket_closed_
             await asyncio.sleep(0.01)
         assert await asyncio.wait_for(closed, max(0.01, 1.0 - (time.monotonic() - answered))) == 4401
         refreshed = await client.post("/api/v1/auth/refresh", json={"refresh_token": session.refresh})
-        assert verdict(refreshed) == "TOKEN_INVALID"
+        refusal = "ACCOUNT_SUSPENDED" if end is ended_by_suspension else "TOKEN_INVALID"
+        assert refreshed.json()["error"]["code"] == refusal
         assert verdict(await client.get(path)) == "TOKEN_INVALID"

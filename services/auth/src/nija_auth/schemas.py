@@ -7,6 +7,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
+from nija_common.events.identity import AccountStatus
+from nija_common.values.tiers import Tier
+
 
 def _unicode(text: str) -> str:
     """JSON may spell half of a surrogate pair, which is no character and has no UTF-8."""
@@ -27,6 +30,10 @@ def _one_line(text: str) -> str:
 def _secret_unicode(text: SecretStr) -> SecretStr:
     _unicode(text.get_secret_value())
     return text
+
+
+def _note(text: str | None) -> str | None:
+    return text if text is None else _unicode(text)
 
 
 SecretText = Annotated[SecretStr, AfterValidator(_secret_unicode)]
@@ -78,6 +85,18 @@ class ConfirmResetRequest(_Request):
 class ChangePasswordRequest(_Request):
     current_password: PasswordText
     new_password: PasswordText
+
+
+class UpdateUserRequest(_Request):
+    """What is left out stays as it is. `subscription_tier` null lifts the override; `expires_at` (ISO 8601) goes with a
+    tier only and lies in the future; null or left out, the override stays until it is lifted."""
+
+    subscription_tier: Tier | None = None
+    status: AccountStatus | None = None
+    notes: Annotated[
+        str | None, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), AfterValidator(_note)
+    ] = None
+    expires_at: Annotated[str, StringConstraints(max_length=40)] | None = None
 
 
 class RegisteredAnswer(BaseModel):

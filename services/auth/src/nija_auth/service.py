@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from nija_auth import consumers, loops, store, wiring
-from nija_auth.api import auth
+from nija_auth.api import admin, auth
 from nija_auth.settings import AuthSettings
-from nija_common.events.topics import AUDIT, MAIL, SESSIONS, USERS
+from nija_common.events.topics import ADMIN, AUDIT, MAIL, SESSIONS, USERS
 from nija_common.runtime.manifest import Role, Service
 
 SERVICE = Service(
@@ -13,9 +13,9 @@ SERVICE = Service(
     settings=AuthSettings,
     build=wiring.build,
     roles={
-        "api": Role(routers=(auth.router,)),
+        "api": Role(routers=(auth.router, admin.router)),
         "consumer": Role(subscriptions=consumers.SUBSCRIPTIONS, loops=loops.LOOPS),
     },
     collections=store.COLLECTIONS,
-    produces=(USERS, SESSIONS, MAIL, AUDIT),
+    produces=(USERS, SESSIONS, ADMIN, MAIL, AUDIT),
 )

@@ -5,19 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nija_auth.domain.documents import (
-    COLLECTIONS,
+    DOCUMENTS,
+    AdminNote,
     Keyring,
     LoginFailures,
     PaidTier,
     PasswordReset,
     ResetRequest,
     Session,
+    TierOverride,
     User,
 )
 from nija_common.storage.port import Range, Storage
+from nija_common.storage.remembered import IdempotentRequest
+from nija_common.values.document import Document
 
-__all__ = ["COLLECTIONS", "People"]
-
+COLLECTIONS: tuple[type[Document], ...] = (*DOCUMENTS, IdempotentRequest)
 KEYRING = "keyring"
 PAGE = 200
 
@@ -77,6 +80,14 @@ class People:
 
     async def paid_tier(self, user_id: str) -> PaidTier | None:
         return await self.storage.get(PaidTier, user_id)
+
+    async def tier_override(self, user_id: str) -> TierOverride | None:
+        return await self.storage.get(TierOverride, user_id)
+
+    async def notes_of(self, user_id: str) -> list[AdminNote]:
+        """The newest first, at most a page."""
+        page = await self.storage.find(AdminNote, "by_user", (user_id,), limit=PAGE, descending=True)
+        return list(page.items)
 
     async def reset_request(self, request_id: str) -> ResetRequest | None:
         return await self.storage.get(ResetRequest, request_id)

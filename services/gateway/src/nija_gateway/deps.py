@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from nija_common.security.revocations import Revocations
 from nija_common.security.tokens import TokenVerifier
+from nija_common.storage.unit_of_work import Work
 from nija_common.values.clock import Clock
 from nija_gateway.domain.addresses import Network
 from nija_gateway.domain.admission import Admission
 from nija_gateway.domain.examples import Examples
 from nija_gateway.domain.routes import Table
 from nija_gateway.domain.standing import Standings
+from nija_gateway.domain.usage import Usage
 from nija_gateway.domain.windows import RateWindows
 from nija_gateway.ports import Upstream
 from nija_gateway.store import StandingStore
@@ -46,4 +48,7 @@ class Deps:
     draining: asyncio.Event
     public_url: str
     examples: Examples
+    work: Work
+    usage: Usage
+    usage_flush_s: int
     times: Times = Times()

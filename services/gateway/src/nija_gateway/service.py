@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nija_common.events.topics import USAGE
 from nija_common.runtime.manifest import Role, Service
 from nija_gateway import consumers, loops, store, wiring
 from nija_gateway.api.edge import Edge
@@ -11,6 +12,7 @@ SERVICE = Service(
     name="gateway",
     settings=GatewaySettings,
     build=wiring.build,
-    roles={"api": Role(asgi=Edge, subscriptions=consumers.FOLLOWED, loops=loops.LOOPS)},
+    roles={"api": Role(asgi=Edge, subscriptions=consumers.FOLLOWED, loops=loops.LOOPS, tasks=(loops.USAGE,))},
     collections=store.COLLECTIONS,
+    produces=(USAGE,),
 )

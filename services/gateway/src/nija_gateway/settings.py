@@ -55,4 +55,5 @@ class GatewaySettings(Block):
         (), description="Networks (CIDR, comma-separated) of proxies whose X-Forwarded-For is believed."
     )
     gateway_replicas: int = Field(1, ge=1, description="Gateways that share one count; each gets a part without it.")
+    usage_flush_s: int = Field(10, ge=1, le=3600, description="Seconds between two tellings of who called how often.")
     upstreams: UpstreamSettings = UpstreamSettings()

@@ -19,6 +19,7 @@ from nija_gateway.domain.admission import Admission, Allowed
 from nija_gateway.domain.examples import Examples
 from nija_gateway.domain.routes import ROUTES, Table
 from nija_gateway.domain.standing import Standings
+from nija_gateway.domain.usage import Usage
 from nija_gateway.domain.windows import RateWindows
 from nija_gateway.ports import Upstream
 from nija_gateway.settings import GatewaySettings, LimitSettings
@@ -55,6 +56,9 @@ async def build(settings: GatewaySettings, platform: Platform) -> AsyncIterator[
             draining=platform.draining,
             public_url=platform.settings.public_url,
             examples=examples(),
+            work=platform.work,
+            usage=Usage(platform.clock.now_ms()),
+            usage_flush_s=settings.usage_flush_s,
         )
     finally:
         for upstream in upstreams.values():

@@ -32,5 +32,6 @@ def test_it_has_every_setting_with_its_default() -> None:
 def test_it_has_topics_collections_and_loops() -> None:
     role = SERVICE.roles["api"]
     wanted = {subscription.topic.name for subscription in role.subscriptions}
+    wanted |= {topic.name for topic in SERVICE.produces} | {task.name for task in role.tasks}
     wanted |= {kind.collection.name for kind in SERVICE.collections} | {loop.name for loop in role.loops}
     assert not [name for name in wanted if f"`{name}`" not in README]

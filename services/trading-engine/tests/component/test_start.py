@@ -84,6 +84,32 @@ async def test_a_disabled_accounts_bot_stops(engine: Any, wait_until: Any) -> No
         assert code(await desk.start()) == (403, "ACCOUNT_DISABLED")
 
 
+async def test_a_suspended_account_opens_nothing_and_its_position_stays_guarded_and_can_be_closed(engine: Any) -> None:
+    async with engine() as desk:
+        await desk.settle()
+        key = await desk.webhook_key()
+        await desk.start()
+        await desk.running()
+        await desk.alert(key)
+        await desk.positions(1)
+        user = {
+            "user_id": desk.user_id,
+            "email": "a@b.example",
+            "full_name": "A",
+            "role": "user",
+            "registered_at_ms": 0,
+        }
+        await desk.platform.given_events(UserSnapshot(**user, status="suspended"), source="auth")
+        assert code(await desk.alert(key, alert_id="suspended")) == (403, "ACCOUNT_SUSPENDED")
+        assert code(await desk.start()) == (403, "ACCOUNT_SUSPENDED")
+        assert (await desk.status())["active_positions"] == 1
+        assert (await desk.alert(key, "sell")).status_code == 200
+        await desk.positions(0)
+        await desk.platform.given_events(UserSnapshot(**user, status="active"), source="auth")
+        assert (await desk.alert(key, alert_id="active again")).status_code == 200
+        await desk.positions(1)
+
+
 async def test_stop_works_from_every_status_but_stopped_and_start_may_follow_at_once(engine: Any) -> None:
     async with engine() as desk:
         await desk.settle()

@@ -33,10 +33,11 @@ class TierOverrideRequested(Event):
 
 
 class ApiUsageCounted(Event):
-    """Emitted by the gateway about once a minute for each account that called, and for `global`: calls without one.
+    """Emitted by every gateway each ten seconds (a setting) for each account that called, and for `global`: calls without one.
 
-    The one for `global` comes every minute, also with no calls: it shows that the gateway was up. `errors` are answers
-    of 500 and above; `duration_ms` is the sum over all calls; `from_ms` to `to_ms` is the stretch of time counted.
+    The one for `global` comes each time, also with no calls: it shows that the gateway was up. `errors` are answers
+    of 500 and above; `duration_ms` is the sum over all calls; `from_ms` to `to_ms` is the stretch of time counted:
+    stretches of one gateway follow each other, those of several overlap.
     """
 
     topic = USAGE

@@ -1,4 +1,4 @@
-"""Dates in queries: ISO 8601, UTC where no zone is given; an end without a time includes that day."""
+"""Dates in requests: ISO 8601, UTC where no zone is given; an end without a time includes that day."""
 
 from __future__ import annotations
 
@@ -16,6 +16,18 @@ def span_ms(start_date: str | None, end_date: str | None) -> tuple[int | None, i
     if low is not None and high is not None and low >= high:
         raise _refusal("end_date", "lies before start_date")
     return low, high
+
+
+def expiry_ms(text: str, name: str) -> int:
+    """The moment at which something ends that is said to end then; a day without a time is included.
+
+    Raises VALIDATION_ERROR naming the field.
+    """
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return _milliseconds(_moment(text, name))
+    return _milliseconds(datetime(day.year, day.month, day.day, tzinfo=UTC)) + DAY_MS
 
 
 def _edge(text: str, name: Literal["start_date", "end_date"]) -> int:

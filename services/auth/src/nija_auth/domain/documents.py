@@ -106,4 +106,35 @@ class PaidTier(Document):
     tier: Tier
 
 
-COLLECTIONS = (User, Session, LoginFailures, ResetRequest, PasswordReset, Keyring, PaidTier)
+class TierOverride(Document):
+    """What administrators last asked billing to keep for an account (the id). Billing decides by its own copy; this one is
+    for the "before" of the next audit row."""
+
+    collection: ClassVar[Collection] = Collection("tier_overrides")
+
+    tier: Tier
+    expires_at_ms: int | None
+
+
+class AdminNote(Document):
+    """What an administrator wrote about an account. Stays here: no event carries it."""
+
+    collection: ClassVar[Collection] = Collection("admin_notes", (Index("by_user", ("user_id", "written_at_ms")),))
+
+    user_id: str
+    author: str
+    written_at_ms: int
+    text: str
+
+
+DOCUMENTS: tuple[type[Document], ...] = (
+    User,
+    Session,
+    LoginFailures,
+    ResetRequest,
+    PasswordReset,
+    Keyring,
+    PaidTier,
+    TierOverride,
+    AdminNote,
+)

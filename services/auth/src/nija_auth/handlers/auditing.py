@@ -21,14 +21,16 @@ def audit(
     user_id: str,
     origin: Origin,
     at_ms: int,
+    *,
+    actor: str | None = None,
     **metadata: str | int | float | bool | None,
 ) -> AuditRecorded:
-    """What the user did; the actor is the user."""
+    """What was done to the user, by `actor`; None: by the user."""
     return AuditRecorded(
         user_id=user_id,
         log_id=new_id("log"),
         event_type=event_type,
-        actor=user_id,
+        actor=actor or user_id,
         ip_address=origin.address,
         user_agent=origin.user_agent,
         metadata=metadata,

@@ -88,6 +88,8 @@ class Edge:
                 status = await self._answer(call)
         finally:
             seconds = time.perf_counter() - started
+            user_id = call.admitted.claims.user_id if call.admitted.claims is not None else None
+            self._deps.usage.count(user_id, status, seconds)
             method = call.method if call.method in _METHODS else "other"
             HTTP_REQUESTS.labels("gateway", method, call.route, str(status)).inc()
             HTTP_SECONDS.labels("gateway", call.route).observe(seconds)
@@ -100,7 +102,7 @@ class Edge:
                 ms=round(seconds * 1000, 2),
                 request_id=call.request_id,
                 address=call.address,
-                user_id=call.admitted.claims.user_id if call.admitted.claims is not None else None,
+                user_id=user_id,
             )
 
     async def _answer(self, call: Call) -> int:
@@ -139,7 +141,7 @@ class Edge:
         else:
             return
         if isinstance(outcome, Refused):
-            call.admitted = Admitted(rate=outcome.rate)
+            call.admitted = Admitted(claims=outcome.claims, rate=outcome.rate)
             raise outcome.error
         call.admitted = outcome
 

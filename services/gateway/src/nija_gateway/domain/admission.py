@@ -59,10 +59,11 @@ class Miss:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Not let in. `rate` is there where the call was authenticated and counted."""
+    """Not let in. `rate` and `claims` are there where the call was authenticated and counted."""
 
     error: NijaError
     rate: Taken | None = None
+    claims: Claims | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +122,9 @@ class Admission:
             return self._tokens_missing(window, claims.user_id, most)
         refusal = _standing_refusal(account) or (_not_admin() if admin and claims.role != "admin" else None)
         if refusal is not None:
-            return Refused(refusal, rate)
+            return Refused(refusal, rate, claims)
         if not rate.granted:
-            return Refused(_too_many(rate), rate)
+            return Refused(_too_many(rate), rate, claims)
         return Admitted(claims, rate)
 
     def _halves(self, claims: Claims, now_ms: int) -> tuple[Account, Allowance] | Miss | Refused:

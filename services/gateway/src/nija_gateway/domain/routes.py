@@ -69,6 +69,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", f"{API}/trading/positions/{{position_id}}/close", "trading-engine", limit=LimitClass.STOP),
     Route("GET", f"{API}/config/webhook-key", "trading-engine"),
     Route("POST", f"{API}/config/webhook-key", "trading-engine"),
+    Route("PUT", f"{ADMIN}/users/{{user_id}}", "auth", Who.ADMIN),
     Route("POST", f"{ADMIN}/kill-switch", "trading-engine", Who.ADMIN, LimitClass.STOP),
     Route("DELETE", f"{ADMIN}/kill-switch", "trading-engine", Who.ADMIN, LimitClass.STOP),
     Route("POST", f"{API}/webhooks/tradingview", "trading-engine", Who.WEBHOOK, LimitClass.WEBHOOK),

@@ -105,6 +105,9 @@ async def start_bot(deps: Deps, cmd: StartBot, uow: UnitOfWork) -> BotStatus:
     account = await deps.store.account(cmd.user_id) or new_account(cmd.user_id)
     switch = await deps.store.switch()
     refuse_suspended(standing)
+    if standing.version:
+        # An account that is disabled meanwhile must find the bot that it has to stop.
+        uow.guard(standing)
     refuse_killed(account, switch)
     if status_of(account, switch) not in ("stopped", "error"):
         raise NijaError(ErrorCode.ALREADY_RUNNING, "Bot is already running. Stop it first to change how it runs.")
