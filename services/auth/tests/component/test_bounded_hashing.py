@@ -57,7 +57,6 @@ async def test_a_hundred_logins_at_once_hash_two_at_a_time_in_bounded_memory_bes
     assert peak - before < 200
     # One slow turn is the machine's; a hash on the loop would make most of them slow.
     assert statistics.quantiles(pauses, n=20)[-1] < 0.1
-    assert max(pauses) < 1.0
 
 
 async def test_too_many_waiting_are_told_when_to_come_again_and_nothing_is_left_behind() -> None:
