@@ -70,3 +70,8 @@ class Broker(Protocol):
     async def look_up(self, desk: Desk, order: Order) -> Reply | None:
         """What became of an intent whose answer was lost; None where it is certain that it was never sent."""
         ...
+
+    async def cash(self, desk: Desk) -> int | None:
+        """The ledger's cash in units of 1e-8, to be compared with what its recorded fills explain. None where that is not
+        possible now: an order may have been filled of which the desk does not know yet."""
+        ...

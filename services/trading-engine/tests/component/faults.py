@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,10 +13,13 @@ from typing import Any
 from nija_common.errors import unavailable
 from nija_common.runtime.manifest import Service
 from nija_common.runtime.platform import Platform
-from nija_common.storage.port import Commit
+from nija_common.storage.port import Commit, Page
 from nija_common.storage.unit_of_work import Work
+from nija_common.telemetry.context import current_context
 from nija_common.values.clock import SystemClock
 from nija_trading.domain.account import Account
+from nija_trading.domain.commands import Command
+from nija_trading.ports import Broker
 from nija_trading.service import SERVICE
 from nija_trading.wiring import build
 
@@ -78,6 +83,94 @@ def mortal_service(storages: list[MortalStorage], at: int, when: str) -> Service
             yield deps
 
     return replace(SERVICE, build=build_mortal)
+
+
+class Life:
+    """A process's life, as far as one story of it goes: every await of the ports store, bus and broker is named in
+    `path`, before the call and once it has had its effect. At the name `ends` nothing works any more.
+
+    A name says the how manieth of its kind it is, so that it is the same await in every run of the story, whatever
+    runs beside it. What other stories do (leases, looks, steps) has no name here, but dies all the same.
+    """
+
+    def __init__(self, story: str, ends: str | None) -> None:
+        self.story = story
+        self.ends = ends
+        self.path: list[str] = []
+        self.dead = False
+        self._counts: Counter[str] = Counter()
+
+    def alive(self) -> None:
+        if self.dead:
+            raise Killed
+
+    def at(self, what: str) -> None:
+        """An await of the story. Raises Killed where its life ends."""
+        self.alive()
+        self._counts[what] += 1
+        self.path.append(f"{what} #{self._counts[what]}")
+        if self.path[-1] == self.ends:
+            self.dead = True
+            raise Killed
+
+
+READS = ("get", "get_latest", "get_many", "find", "count", "now_ms", "leases")
+"""What leaves no trace: a process that dies behind the answer is one that dies before its next call."""
+
+
+class MortalPort:
+    """A port of a process with such a life."""
+
+    def __init__(self, inner: Any, name: str, life: Life) -> None:
+        self.inner = inner
+        self._name = name
+        self._life = life
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.inner, name)
+        if not inspect.iscoroutinefunction(found):
+            return found
+
+        async def call(*args: Any, **options: Any) -> Any:
+            life = self._life
+            life.alive()
+            told = current_context().correlation_id == life.story
+            what = f"{self._name}.{name}{_kind(args)}"
+            if told:
+                life.at(f"before {what}")
+            answer = await found(*args, **options)
+            life.alive()
+            if (told and name not in READS) or _brings(answer, life.story):
+                life.at(f"after {what}")
+            return answer
+
+        return call
+
+
+def _kind(args: tuple[Any, ...]) -> str:
+    return f" {args[0].__name__}" if args and isinstance(args[0], type) else ""
+
+
+def _brings(answer: Any, story: str) -> bool:
+    """Whether the story begins anew with this answer: a look that has found its command."""
+    rows = answer.items if isinstance(answer, Page) else ()
+    return any(isinstance(row, Command) and row.correlation_id == story for row in rows)
+
+
+def living_service(life: Life, broker: Broker) -> Service:
+    """Trading-engine as a process with that life. The broker is elsewhere: it outlives the process."""
+
+    @asynccontextmanager
+    async def build_living(settings: Any, platform: Platform) -> AsyncIterator[Any]:
+        storage: Any = MortalPort(platform.storage, "store", life)
+        bus: Any = MortalPort(platform.bus, "bus", life)
+        work = Work(storage, bus, platform.clock, platform.service)
+        lives = replace(platform, storage=storage, bus=bus, work=work)
+        mortal: Any = MortalPort(broker, "broker", life)
+        async with build(settings, lives, broker=mortal) as deps:
+            yield deps
+
+    return replace(SERVICE, build=build_living)
 
 
 class SleepingStorage:

@@ -113,6 +113,9 @@ class Hesitant:
         await self.go.wait()
         return await self.inner.look_up(desk, order)
 
+    async def cash(self, desk: Any) -> Any:
+        return await self.inner.cash(desk)
+
 
 def hesitant_service(brokers: list[Hesitant]) -> Service:
     """Trading-engine on that broker."""

@@ -31,6 +31,9 @@ KILL_SWITCH_ACTIVE = Gauge("nija_kill_switch_active", "1 while the global kill s
 BOTS_RUNNING = Gauge("nija_bots_running", "Running bots of the shards this worker holds.")
 SHARDS_HELD = Gauge("nija_shards_held", "Shards this worker holds.")
 STEP_SECONDS = Histogram("nija_step_seconds", "Time of one step over all bots of a shard.", buckets=_FAST)
+BALANCE_DIFFERENCES = Counter(
+    "nija_balance_differences", "Balances that no fill explains, by what came of it.", ["broker", "mode", "outcome"]
+)
 COMMANDS_WAITING = Gauge("nija_commands_waiting", "Commands not yet taken.")
 
 SOCKETS_OPEN = Gauge("nija_sockets_open", "Open sockets.")

@@ -19,3 +19,7 @@ class PaperBroker:
 
     async def look_up(self, desk: Desk, order: Order) -> Reply | None:
         return look_up_on_paper(desk.book, order)
+
+    async def cash(self, desk: Desk) -> int | None:
+        """Of the durable book, as it was read with the desk: a fill and its cash are one commit."""
+        return desk.book.cash

@@ -25,6 +25,10 @@ BROKER_ERRORS = 5
 """So many failures of the broker in a row end a bot with the status `error`."""
 
 
+PROTECTION = "protection"
+"""Who trips a user's kill switch where it is not the user."""
+
+
 class KillLatch(BaseModel):
     """A user's own kill switch, tripped. It stays until the user resets it."""
 
@@ -40,6 +44,8 @@ class Ledger(BaseModel):
 
     `matched_ms`: the last step whose candles met the book; `decided_ms`: the last that was decided. Both are
     written with any change only; the steps between them and the shard's own are folded when it is loaded.
+    `cash` is what the worker's last commit left, so that a broker's reading has something to be compared with; None
+    where none has been written since there is this field.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +54,7 @@ class Ledger(BaseModel):
     matched_ms: int
     decided_ms: int
     protections: dict[str, Any]
+    cash: int | None = None
 
     @property
     def state(self) -> Protections:
@@ -131,6 +138,11 @@ def refuse_killed(account: Account | None, switch: GlobalSwitch) -> None:
     """Raises KILL_SWITCH_ACTIVE where the global or the user's own switch is tripped."""
     if switch.active:
         raise NijaError(ErrorCode.KILL_SWITCH_ACTIVE, "Trading is stopped for everybody by an administrator.")
+    if account is not None and account.kill is not None and account.kill.by == PROTECTION:
+        raise NijaError(
+            ErrorCode.KILL_SWITCH_ACTIVE,
+            f"{account.kill.reason} Reset your emergency stop before you trade again.",
+        )
     if account is not None and account.kill is not None:
         raise NijaError(ErrorCode.KILL_SWITCH_ACTIVE, "Your emergency stop is active. Reset it before you trade again.")
 
@@ -176,6 +188,7 @@ def run(account: Account, *, cash: int, step_ms: int, live: bool, at_ms: int) ->
         matched_ms=guarded.matched_ms if guarded else seen,
         decided_ms=guarded.decided_ms if guarded else seen,
         protections=protections.to_dict(),
+        cash=None if before is None else before.cash,
     )
     running = account.with_ledger(ledger).changed(status="running")
     return running, status_event(running, at_ms)
@@ -214,9 +227,10 @@ def broker_answered(account: Account) -> Account:
 
 
 def latch(
-    account: Account, *, reason: str, by: str, close_positions: bool, at_ms: int
+    account: Account, *, reason: str, by: str, close_positions: bool, at_ms: int, last_error: str | None = None
 ) -> tuple[Account, tuple[Event, ...]]:
-    """The user's kill switch is tripped. A repetition keeps the first moment and adds the closing."""
+    """The user's kill switch is tripped. A repetition keeps the first moment and adds the closing. `last_error`: what
+    the bot's status says, where it was not the user."""
     before = account.kill
     kill = KillLatch(
         reason=reason if before is None else before.reason,
@@ -224,7 +238,9 @@ def latch(
         at_ms=at_ms if before is None else before.at_ms,
         close_positions=close_positions or (before is not None and before.close_positions),
     )
-    stopped, events = end(account, by="emergency_stop", reason=None, at_ms=at_ms)
+    stopped, events = end(account, by="emergency_stop", reason=last_error, at_ms=at_ms)
+    if last_error is not None:
+        stopped = stopped.changed(last_error=last_error)
     return stopped.changed(kill=kill), (*events, latch_event(account.id, kill, active=True, by=by, at_ms=at_ms))
 
 

@@ -52,6 +52,10 @@ class Desk:
     def user_id(self) -> str:
         return self.account.id
 
+    def with_account(self, account: Account) -> Desk:
+        """The desk of the account as it is by now."""
+        return replace(self, account=account)
+
     def with_ledger(self, ledger: Ledger) -> Desk:
         """The desk with its ledger changed."""
         return replace(self, account=self.account.with_ledger(ledger))

@@ -117,11 +117,11 @@ async def finish(deps: Deps, bot: Bot) -> None:
 
 
 async def _recalled(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
-    return await recall(deps, bot)
+    return (await recall(deps, bot, uow)).kept(uow)
 
 
 async def _claim(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
-    memory = await recall(deps, bot)
+    memory = await recall(deps, bot, uow)
     return memory.written(uow, ())
 
 
@@ -129,7 +129,7 @@ async def _advance(deps: Deps, target: Target, uow: UnitOfWork) -> tuple[Memory,
     """Turns until one has to be written or something waits for the broker (then there is more to do), or the step is
     done."""
     market = _market(deps)
-    memory = await recall(deps, target.bot)
+    memory = await recall(deps, target.bot, uow)
     for key in memory.live():
         while not memory.desk(key).waits_for_broker():
             terms = memory.terms(key, deps.clock.now_ms())
@@ -144,7 +144,7 @@ async def _advance(deps: Deps, target: Target, uow: UnitOfWork) -> tuple[Memory,
             memory = memory.with_turn(turn)
             if turn.write:
                 return memory.written(uow, turn.events), True
-    return memory, memory.waits_for_broker()
+    return memory.kept(uow), memory.waits_for_broker()
 
 
 def _next(market: Market, desk: Desk, terms: Terms, target_ms: int, at_ms: int) -> Turn | None:
@@ -164,7 +164,7 @@ def _opens(before: Desk, after: Desk) -> bool:
 
 async def _settle(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
     """The outcomes of everything that waits, in one commit. Opening orders leave only if the switches, read now, allow."""
-    memory = await recall(deps, bot)
+    memory = await recall(deps, bot, uow)
     read_at = deps.clock.monotonic()
     opening = any(order.side == "buy" for key in memory.desks for order in memory.desk(key).submitting())
     if opening:
@@ -212,20 +212,20 @@ async def _asked(answer: Awaitable[R]) -> R:
 
 async def _failed(deps: Deps, failure: Failure, uow: UnitOfWork) -> Memory:
     """One more failure in the account's count."""
-    memory = await recall(deps, failure.bot)
+    memory = await recall(deps, failure.bot, uow)
     account, events = accounts.broker_failed(memory.account, message=failure.message, at_ms=deps.clock.now_ms())
     if account is memory.account:
-        return memory
+        return memory.kept(uow)
     return replace(memory, account=account).written(uow, events)
 
 
 async def _obey(deps: Deps, order: Errand, uow: UnitOfWork) -> Memory:
     """One command. A row that is gone has had its effect."""
     bot = order.bot
-    memory = await recall(deps, bot)
+    memory = await recall(deps, bot, uow)
     command = await deps.store.command(order.command_id)
     if command is None:
-        return memory
+        return memory.kept(uow)
     uow.delete(command)
     events: list[Event] = []
     if command.kind == "start":
@@ -308,7 +308,7 @@ def _close(deps: Deps, bot: Bot, memory: Memory, command: Command, events: list[
 
 
 async def _halt(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
-    memory = await recall(deps, bot)
+    memory = await recall(deps, bot, uow)
     switch = await deps.store.switch()
     memory = replace(memory, allowance=replace(memory.allowance, switch=switch))
     events: list[Event] = []
@@ -329,14 +329,14 @@ async def _halt(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
     before = memory
     memory = _close(deps, bot, memory, order, events)
     if memory == before and not events:
-        return memory
+        return memory.kept(uow)
     return memory.written(uow, tuple(events))
 
 
 async def _finish(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
-    memory = await recall(deps, bot)
+    memory = await recall(deps, bot, uow)
     if memory.account.status != "running":
-        return memory
+        return memory.kept(uow)
     now_ms = deps.clock.now_ms()
     reason = "The replay has reached its last candle; open positions stay as they are."
     account, event = accounts.pause(memory.account, reason=reason, at_ms=now_ms)

@@ -19,6 +19,7 @@ from nija_trading.domain.desk import Desk, Terms, Turn, changes, committed
 from nija_trading.domain.gates import Allowance, terms_of
 from nija_trading.domain.stepping import Step, fold, fold_flat
 from nija_trading.domain.trading import Mark
+from nija_trading.handlers.balances import compared
 from nija_trading.ports import Market
 
 
@@ -35,10 +36,12 @@ class Memory:
     stored: Mapping[str, Desk]
     desks: Mapping[str, Desk]
     allowance: Allowance
+    owes: bool = False
+    """Whether reading it has found something that the same unit of work must write."""
 
     def desk(self, key: str) -> Desk:
         """A ledger's desk with the account as it is now."""
-        return replace(self.desks[key], account=self.account)
+        return self.desks[key].with_account(self.account)
 
     def with_desk(self, desk: Desk) -> Memory:
         """The memory after a change of a desk, its account included."""
@@ -67,21 +70,35 @@ class Memory:
         return terms_of(self.account, key, self.allowance, now_ms)
 
     def written(self, uow: UnitOfWork, events: tuple[Event, ...]) -> Memory:
-        """Collects everything that differs from what is stored; answers the memory as it will be stored."""
+        """Collects everything that differs from what is stored, and the cash that this commit leaves; answers the
+        memory as it will be stored."""
         saves: dict[tuple[type[Document], str], Document] = {}
         deletes: list[Document] = []
         after: dict[str, Desk] = {}
-        account = self.account.model_copy(update={"version": self.account.version + 1})
+        now = self._with_cash()
+        account = now.model_copy(update={"version": now.version + 1})
         for key in self.desks:
-            desk = self.desk(key)
+            desk = self.desks[key].with_account(now)
             written = changes(self.stored[key], desk)
             saves.update({(type(document), document.id): document for document in written.saves})
             deletes += written.deletes
             after[key] = replace(committed(desk, written), account=account)
-        uow.save(self.account, *saves.values())
+        uow.save(now, *saves.values())
         uow.delete(*deletes)
         uow.emit(*events)
-        return replace(self, account=account, stored=after, desks=after)
+        return replace(self, account=account, stored=after, desks=after, owes=False)
+
+    def kept(self, uow: UnitOfWork) -> Memory:
+        """The memory of a look that has changed nothing: written all the same where reading it owes that."""
+        return self.written(uow, ()) if self.owes else self
+
+    def _with_cash(self) -> Account:
+        account = self.account
+        for key, desk in self.desks.items():
+            ledger = account.ledgers[key]
+            if ledger.cash != desk.book.cash:
+                account = account.with_ledger(ledger.model_copy(update={"cash": desk.book.cash}))
+        return account
 
 
 @dataclass(slots=True)
@@ -118,21 +135,26 @@ class Bot:
         return memory
 
 
-async def recall(deps: Deps, bot: Bot) -> Memory:
-    """The account from memory, or read and carried to the step that its shard has committed. Raises ShardLost."""
+async def recall(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
+    """The account from memory, or read, its balances compared, and carried to the step that its shard has committed.
+
+    Whoever writes nothing else answers `kept`. Raises ShardLost.
+    """
     bot.shard.check(deps.clock.monotonic())
-    return bot.taken() or await _read(deps, bot)
+    return bot.taken() or await _read(deps, bot, uow)
 
 
-async def _read(deps: Deps, bot: Bot) -> Memory:
+async def _read(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
     account = await deps.store.account(bot.user_id)
     if account is None or account.epoch > bot.shard.epoch:
         bot.shard.lost = account is not None
         raise ShardLost(bot.user_id)
     if account.epoch < bot.shard.epoch:
         account = account.changed(epoch=bot.shard.epoch)
-    desks = {key: await deps.store.desk(account, key) for key in account.ledgers}
-    memory = Memory(account, desks, desks, await deps.store.allowance(bot.user_id))
+    stored = {key: await deps.store.desk(account, key) for key in account.ledgers}
+    allowance = await deps.store.allowance(bot.user_id)
+    found, desks = await compared(deps, account, stored, uow)
+    memory = Memory(found, stored, desks, allowance, owes=found is not account)
     return _carried(deps, bot, memory)
 
 

@@ -121,6 +121,17 @@ def restarted(state: Protections) -> Protections:
     return replace(state, peak=None, drawdown_reached=False)
 
 
+def moved(state: Protections, change: int) -> Protections:
+    """The state after cash came or went without a fill: no gain and no loss, so all that equity is compared with moves."""
+    return replace(
+        state,
+        equity=max(state.equity + change, 0),
+        day_base=max(state.day_base + change, 0),
+        week_base=max(state.week_base + change, 0),
+        peak=None if state.peak is None else max(state.peak + change, 0),
+    )
+
+
 def entries_paused(state: Protections, day: int, week: int) -> Denial | None:
     """Why no entry may be decided on that day, or None. Counts of trades and positions are not asked here."""
     if state.drawdown_reached:
