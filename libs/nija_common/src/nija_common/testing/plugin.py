@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from nija_common.telemetry.logging import configure_logging
 from nija_common.testing.fixtures_infra import (
@@ -38,6 +39,9 @@ def pytest_configure() -> None:
     that a test may capture them whatever was logged before."""
     configure_logging("warning")
     structlog.configure(cache_logger_on_first_use=False)
+    # How fast the machine makes an input says nothing about the code under test.
+    settings.register_profile("nija", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("nija")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
