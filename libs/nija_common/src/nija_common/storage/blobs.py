@@ -35,7 +35,7 @@ class Blobs(Protocol):
         ...
 
     async def open(self, name: str) -> AsyncIterator[bytes] | None:
-        """The file in pieces, or None if there is none of that name. Close the iterator if it is not read to its end."""
+        """The file in pieces, or None if there is none of that name."""
         ...
 
     async def delete(self, name: str) -> None:
