@@ -139,7 +139,7 @@ class Exports:
 
     async def alive(self, user_id: str, now_ms: int) -> int:
         """How many of a user's exports have not expired."""
-        return await self.storage.count(Export, "by_user", (user_id,), Range(now_ms))
+        return await self.storage.count(Export, "by_user", (user_id,), Range(now_ms + 1))
 
     async def expired(self, before_ms: int, limit: int) -> tuple[Export, ...]:
         """Some that expired before a moment, oldest first."""
