@@ -4,9 +4,10 @@ has them: USD to 2 places, ratios and per cents to 4. Null: nothing to tell."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypedDict
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypedDict
 
 from nija_analytics.domain.aggregates import Ledger
 from nija_analytics.domain.figures import SPOT_LEVERAGE, Group, Row, Stretch, TradesOfPeriod
@@ -114,25 +115,25 @@ class SymbolPart(_Answer):
     pnl: float
 
 
-class HourPart(_Answer):
+class HourPart(TypedDict):
     hour: int
     trades: int
     avg_pnl: float
 
 
-class DayPart(_Answer):
+class DayPart(TypedDict):
     day: str
     trades: int
     avg_pnl: float
 
 
-class WeekPart(_Answer):
+class WeekPart(TypedDict):
     week: str
     trades: int
     avg_pnl: float
 
 
-class MonthPart(_Answer):
+class MonthPart(TypedDict):
     month: str
     trades: int
     avg_pnl: float
@@ -225,7 +226,7 @@ def trades_answer(period: str, group: Group | None, figures: TradesOfPeriod) -> 
         total_trades=figures.trades,
         by_outcome=OutcomePart(wins=figures.wins, losses=figures.losses, win_rate=_rounded(win_rate, 4)),
         by_symbol=[SymbolPart(symbol=r.symbol, trades=r.trades, pnl=usd(r.pnl)) for r in figures.by_symbol],
-        by_hour=[HourPart(hour=int(r.label), trades=r.trades, avg_pnl=_average(r)) for r in figures.by_hour],
+        by_hour=[{"hour": int(r.label), "trades": r.trades, "avg_pnl": _average(r)} for r in figures.by_hour],
         avg_hold_time_minutes=_rounded(figures.avg_hold_minutes, 2),
         best_trade=_trade(figures.best),
         worst_trade=_trade(figures.worst),
@@ -236,11 +237,11 @@ def trades_answer(period: str, group: Group | None, figures: TradesOfPeriod) -> 
 def _groups(group: Group | None, rows: Sequence[Row]) -> _Groups:
     """The one field that was asked for: the others stay unset and are left out of the answer."""
     if group == "day":
-        return {"by_day": [DayPart(day=r.label, trades=r.trades, avg_pnl=_average(r)) for r in rows]}
+        return {"by_day": [{"day": r.label, "trades": r.trades, "avg_pnl": _average(r)} for r in rows]}
     if group == "week":
-        return {"by_week": [WeekPart(week=r.label, trades=r.trades, avg_pnl=_average(r)) for r in rows]}
+        return {"by_week": [{"week": r.label, "trades": r.trades, "avg_pnl": _average(r)} for r in rows]}
     if group == "month":
-        return {"by_month": [MonthPart(month=r.label, trades=r.trades, avg_pnl=_average(r)) for r in rows]}
+        return {"by_month": [{"month": r.label, "trades": r.trades, "avg_pnl": _average(r)} for r in rows]}
     return {}
 
 

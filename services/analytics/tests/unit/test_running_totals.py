@@ -151,7 +151,7 @@ def test_the_streak_is_the_run_of_equal_signs_at_the_end(stream: list[Told]) -> 
 @settings(max_examples=40, deadline=None)
 @given(streams)
 def test_the_best_month_is_that_of_the_whole_history(stream: list[Told]) -> None:
-    found = best_month(Counted(stream).results(EVERY))
+    found = best_month(Counted(stream).ledger.months)
     monthly = frame_of(stream).groupby("month").pnl.sum()
     before = START + monthly.cumsum() - monthly
     assert found is not None
@@ -214,12 +214,12 @@ def test_a_stretch_is_in_per_cent_of_the_equity_it_began_with() -> None:
 
 def test_the_best_month_worked_by_hand() -> None:
     """10,000 in January: +100; February: +250 of 10,100; March: -10."""
-    january, february, march = (number_of(pd.Timestamp(f"2026-0{n}-15").date()) for n in (1, 2, 3))
-    found = best_month([day(january, 100, deposits=10_000), day(february, 300, -50), day(march, -10)])
+    sums = {"2026-02": (2, 250 * SCALE, 0), "2026-01": (1, 100 * SCALE, 10_000 * SCALE), "2026-03": (1, -10 * SCALE, 0)}
+    found = best_month(sums)
     assert found is not None
     assert (found.month, found.pnl) == ("2026-02", 250 * SCALE)
     assert found.pct == pytest.approx(100 * 250 / 10_100)
-    assert best_month([day(january, deposits=10_000)]) is None
+    assert best_month({"2026-01": (0, 0, 10_000 * SCALE)}) is None
 
 
 def test_a_week_is_an_iso_week_also_around_new_year() -> None:

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from nija_analytics.domain.results import month_number, month_text
 from nija_analytics.domain.trades import TradeRecord
 from nija_common.values.document import Collection, Document
 from nija_common.values.money import Units
 
 Mode = Literal["paper", "live"]
+
+
+MonthSum = tuple[int, Units, Units]
+"""How many trades a month had, their net profit, and the money put in during it."""
 
 
 class LastRun(Document):
@@ -38,7 +43,7 @@ class Streak(BaseModel):
 
 class Ledger(Document):
     """Running totals of one ledger. `initial`: what each broker's account began with; `net`: profit of all trades;
-    `volume`: entry value of all trades. `first_day`: the earliest day there is anything of.
+    `volume`: entry value of all trades. `first_day`: the earliest day there is anything of; `months`: each (`2026-01`) in short.
 
     `highest` and `lowest`: the equity after each closed trade and each beginning of an account, at its height and at
     its depth.
@@ -53,6 +58,7 @@ class Ledger(Document):
     net: Units = 0
     fees: Units = 0
     volume: Units = 0
+    months: dict[str, MonthSum] = Field(default_factory=dict)
     highest: Units | None = None
     lowest: Units | None = None
     streak: Streak | None = None
@@ -88,6 +94,7 @@ def with_closed(ledger: Ledger, day: int, trade: TradeRecord) -> Ledger:
                 "fees": ledger.fees + trade.fees,
                 "volume": ledger.volume + trade.size_usd,
                 "first_day": min(ledger.first_day, day),
+                "months": _with_sum(ledger, day, (1, trade.realized_pnl, 0)),
                 "streak": streak_after(ledger.streak, trade.realized_pnl, trade.ended_ms),
             }
         )
@@ -98,7 +105,11 @@ def with_initial(ledger: Ledger, day: int, broker: str, amount: Units) -> Ledger
     """The totals with the money a broker's account began with."""
     return _marked(
         ledger.model_copy(
-            update={"initial": {**ledger.initial, broker: amount}, "first_day": min(ledger.first_day, day)}
+            update={
+                "initial": {**ledger.initial, broker: amount},
+                "first_day": min(ledger.first_day, day),
+                "months": _with_sum(ledger, day, (0, 0, amount)),
+            }
         )
     )
 
@@ -111,6 +122,12 @@ def streak_after(streak: Streak | None, pnl: Units, at_ms: int) -> Streak | None
     if streak is None or streak.type != kind:
         return Streak(type=kind, count=1, started_ms=at_ms)
     return streak.model_copy(update={"count": streak.count + 1})
+
+
+def _with_sum(ledger: Ledger, day: int, more: MonthSum) -> dict[str, MonthSum]:
+    month = month_text(month_number(day))
+    trades, net, deposits = ledger.months.get(month, (0, 0, 0))
+    return {**ledger.months, month: (trades + more[0], net + more[1], deposits + more[2])}
 
 
 def _marked(ledger: Ledger) -> Ledger:

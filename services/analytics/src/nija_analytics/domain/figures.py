@@ -5,10 +5,11 @@ Amounts are integers of 1e-8 USD, profits net of fees, days and months as `resul
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from nija_analytics.domain.aggregates import MonthSum
 from nija_analytics.domain.results import EVERY, Breakdown, OneTrade, date_of, month_text
 from nija_analytics.domain.statistics import MINUTE_MS, DayResult
 from nija_common.values.money import Units
@@ -45,8 +46,7 @@ class Stretch:
         return self.wins / self.trades if self.trades else None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """Trades of one hour, day, week or month, and their average net profit."""
 
     label: str
@@ -95,19 +95,14 @@ def stretch(equity_before: Units, days: Sequence[DayResult]) -> Stretch:
     )
 
 
-def best_month(days: Sequence[DayResult]) -> BestMonth | None:
-    """The best month of a ledger's whole time (all its days, in order); of equal ones the earlier. None without a
-    trade."""
-    months: dict[str, list[DayResult]] = {}
-    for day in days:
-        months.setdefault(_label(day.day, "month"), []).append(day)
+def best_month(months: Mapping[str, MonthSum]) -> BestMonth | None:
+    """The best month of a ledger's whole time (`2026-01` -> its sum); of equal ones the earlier. None without a trade."""
     best: BestMonth | None = None
     equity = 0
-    for month, inside in months.items():
-        figures = stretch(equity, inside)
-        if figures.trades and (best is None or figures.pnl > best.pnl):
-            best = BestMonth(month, figures.pnl, figures.pnl_pct)
-        equity += figures.pnl + sum(day.deposits for day in inside)
+    for month, (trades, net, deposits) in sorted(months.items()):
+        if trades and (best is None or net > best.pnl):
+            best = BestMonth(month, net, percent_of(net, equity + deposits))
+        equity += net + deposits
     return best
 
 

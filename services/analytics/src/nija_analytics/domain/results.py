@@ -50,15 +50,6 @@ class Breakdown(BaseModel):
     best: OneTrade | None = None
     worst: OneTrade | None = None
 
-    def merged(self, later: Breakdown) -> Breakdown:
-        """Both stretches together; `later` comes after this one."""
-        return Breakdown(
-            by_hour=_added(self.by_hour, later.by_hour),
-            by_symbol=_added(self.by_symbol, later.by_symbol),
-            best=_better(self.best, later.best),
-            worst=_worse(self.worst, later.worst),
-        )
-
 
 class ResultDay(Document):
     """What one UTC day of one ledger and symbol broke down into."""
@@ -136,14 +127,14 @@ def month_with_trade(month: ResultMonth, trade: TradeRecord) -> ResultMonth:
     return month.model_copy(
         update={
             "days": {**month.days, str(day): result},
-            "breakdown": month.breakdown.merged(_of_trade(trade, month.symbol)),
+            "breakdown": merged((month.breakdown, _of_trade(trade, month.symbol))),
         }
     )
 
 
 def day_with_trade(day: ResultDay, trade: TradeRecord) -> ResultDay:
     """The day with one more closed trade."""
-    return day.model_copy(update={"breakdown": day.breakdown.merged(_of_trade(trade, day.symbol))})
+    return day.model_copy(update={"breakdown": merged((day.breakdown, _of_trade(trade, day.symbol)))})
 
 
 def month_with_deposit(month: ResultMonth, day: int, amount: Units) -> ResultMonth:
@@ -156,10 +147,15 @@ def month_with_deposit(month: ResultMonth, day: int, amount: Units) -> ResultMon
 
 def merged(stretches: Iterable[Breakdown]) -> Breakdown:
     """All stretches together; they come in their order in time."""
-    whole = Breakdown()
+    by_hour: dict[str, Tally] = {}
+    by_symbol: dict[str, Tally] = {}
+    best: OneTrade | None = None
+    worst: OneTrade | None = None
     for stretch in stretches:
-        whole = whole.merged(stretch)
-    return whole
+        _add(by_hour, stretch.by_hour)
+        _add(by_symbol, stretch.by_symbol)
+        best, worst = _better(best, stretch.best), _worse(worst, stretch.worst)
+    return Breakdown(by_hour=by_hour, by_symbol=by_symbol, best=best, worst=worst)
 
 
 def _of_trade(trade: TradeRecord, symbol: str) -> Breakdown:
@@ -175,12 +171,10 @@ def _of_trade(trade: TradeRecord, symbol: str) -> Breakdown:
     )
 
 
-def _added(left: dict[str, Tally], right: dict[str, Tally]) -> dict[str, Tally]:
-    found = dict(left)
-    for key, (trades, net) in right.items():
-        before = found.get(key, (0, 0))
-        found[key] = (before[0] + trades, before[1] + net)
-    return found
+def _add(sums: dict[str, Tally], more: dict[str, Tally]) -> None:
+    for key, (trades, net) in more.items():
+        before = sums.get(key, (0, 0))
+        sums[key] = (before[0] + trades, before[1] + net)
 
 
 def _better(earlier: OneTrade | None, later: OneTrade | None) -> OneTrade | None:

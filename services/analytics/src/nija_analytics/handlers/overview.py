@@ -77,13 +77,11 @@ class Stats:
 async def dashboard(deps: Deps, user_id: str, mode: Mode | None) -> Dashboard:
     """The dashboard of a ledger."""
     name = await reading.ledger_name(deps, user_id, mode)
-    month_began = reading.first_day(deps, "30d")
+    month_began = reading.today(deps) - 29
 
     async def read(ledger: Ledger) -> tuple[Days, Breakdown]:
-        return (
-            await reading.days_of(deps, ledger, month_began),
-            await reading.breakdown_of(deps, ledger, EVERY, month_began),
-        )
+        results, breakdown = await reading.broken_down(deps, ledger, EVERY, month_began)
+        return reading.with_equity(ledger, month_began, results), breakdown
 
     ledger, found = await reading.at_one_moment(deps, name, read)
     held = await deps.rows.open_count(name)
@@ -112,10 +110,7 @@ async def trades(
     first = reading.first_day(deps, period)
 
     async def read(ledger: Ledger) -> tuple[tuple[DayResult, ...], Breakdown]:
-        return (
-            await reading.symbol_days_of(deps, ledger, chosen, first),
-            await reading.breakdown_of(deps, ledger, chosen, first),
-        )
+        return await reading.broken_down(deps, ledger, chosen, first)
 
     _, found = await reading.at_one_moment(deps, await reading.ledger_name(deps, user_id, mode), read)
     days, breakdown = found or ((), Breakdown())
@@ -126,10 +121,7 @@ async def stats(deps: Deps, person: Person, mode: Mode | None) -> Stats:
     """An account's whole time, and the risk it may take and takes now."""
     name = await reading.ledger_name(deps, person.user_id, mode)
 
-    async def read(ledger: Ledger) -> Days:
-        return await reading.days_of(deps, ledger, None)
-
-    ledger, days = await reading.at_one_moment(deps, name, read)
+    ledger = await deps.results.ledger(name)
     exposure = sum(position.size_usd for position in await deps.rows.open_positions(name))
     user = await deps.people.user(person.user_id)
     subscription = await deps.people.subscription(person.user_id)
@@ -142,7 +134,7 @@ async def stats(deps: Deps, person: Person, mode: Mode | None) -> Stats:
         stored_tier=Tier.FREE if subscription is None else subscription.tier,
         age_days=max(0, now_ms - registered) // DAY_MS,
         ledger=ledger,
-        best_month=None if days is None else best_month(days.results),
+        best_month=None if ledger is None else best_month(ledger.months),
         preferences=await deps.people.preferences(person.user_id),
         tier=for_administrators(own) if person.administrator else own,
         leverage=0.0 if ledger is None else leverage(exposure, ledger.equity),

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from nija_analytics.deps import Deps
 from nija_analytics.domain.aggregates import Ledger, Mode
-from nija_analytics.domain.results import EVERY, Breakdown, day_number, first_day_of, merged, month_number
+from nija_analytics.domain.results import (
+    EVERY,
+    Breakdown,
+    ResultMonth,
+    day_number,
+    first_day_of,
+    merged,
+    month_number,
+)
 from nija_analytics.domain.statistics import DayResult
 from nija_analytics.domain.trades import ledger_id
 from nija_common.errors import unavailable
@@ -76,28 +84,30 @@ async def at_one_moment(
 async def days_of(deps: Deps, ledger: Ledger, first: int | None) -> Days:
     """The ledger's days from `first` on, or from its beginning."""
     begin = ledger.first_day if first is None else max(first, ledger.first_day)
-    results = await _results(deps, ledger, EVERY, begin)
+    results = _days_from(await deps.results.months(ledger.id, EVERY, month_number(begin)), begin)
+    return with_equity(ledger, begin, results)
+
+
+def with_equity(ledger: Ledger, begin: int, results: tuple[DayResult, ...]) -> Days:
+    """The ledger's days from `begin` to its end, with the equity before them."""
     after = sum(result.net + result.deposits for result in results)
     return Days(begin, ledger.equity - after, results)
 
 
-async def symbol_days_of(deps: Deps, ledger: Ledger, symbol: str, first: int | None) -> tuple[DayResult, ...]:
-    """The days of one symbol in the ledger, or of `EVERY`."""
-    return await _results(deps, ledger, symbol, ledger.first_day if first is None else first)
-
-
-async def breakdown_of(deps: Deps, ledger: Ledger, symbol: str, first: int | None) -> Breakdown:
-    """What the days from `first` on broke down into: days of a month that has begun before, then whole months."""
+async def broken_down(
+    deps: Deps, ledger: Ledger, symbol: str, first: int | None
+) -> tuple[tuple[DayResult, ...], Breakdown]:
+    """The days of a symbol, or of `EVERY`, from `first` on, and what they broke down into: of the month in which they
+    begin by its days, then by whole months."""
     begin = ledger.first_day if first is None else max(first, ledger.first_day)
-    whole = month_number(begin)
-    if first_day_of(whole) < begin and begin > ledger.first_day:
-        whole += 1
-    days = await deps.results.days(ledger.id, symbol, begin, first_day_of(whole)) if first_day_of(whole) > begin else []
-    months = await deps.results.months(ledger.id, symbol, whole)
-    return merged([*(day.breakdown for day in days), *(month.breakdown for month in months)])
-
-
-async def _results(deps: Deps, ledger: Ledger, symbol: str, begin: int) -> tuple[DayResult, ...]:
     months = await deps.results.months(ledger.id, symbol, month_number(begin))
+    following = first_day_of(month_number(begin) + 1)
+    cut = first_day_of(month_number(begin)) < begin and begin > ledger.first_day
+    parts = [day.breakdown for day in await deps.results.days(ledger.id, symbol, begin, following)] if cut else []
+    parts += [month.breakdown for month in months if not cut or month.month > month_number(begin)]
+    return _days_from(months, begin), merged(parts)
+
+
+def _days_from(months: Sequence[ResultMonth], begin: int) -> tuple[DayResult, ...]:
     results = [result for month in months for result in month.days.values() if result.day >= begin]
     return tuple(sorted(results, key=lambda result: result.day))
