@@ -13,6 +13,7 @@ from nija_analytics.domain.people import AuditRow, Preferences, SubscriptionCard
 from nija_analytics.domain.results import EVERY, ResultDay, ResultMonth, period_id
 from nija_analytics.domain.trades import PositionRecord, TradeRecord
 from nija_common.storage.port import Page, Range, Storage
+from nija_common.storage.remembered import IdempotentRequest
 from nija_common.values.document import Document, Scalar
 
 COLLECTIONS = (
@@ -30,6 +31,7 @@ COLLECTIONS = (
     Export,
     DigestRun,
     DigestMail,
+    IdempotentRequest,
 )
 PAGE = 500
 

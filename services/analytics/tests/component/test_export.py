@@ -305,6 +305,15 @@ async def test_each_export_is_audited_and_the_log_holds_no_signature(platform: T
     }
 
 
+async def test_the_same_key_gives_the_same_file_and_makes_no_second_one(platform: TestPlatform, tmp_path: Path) -> None:
+    client = platform.client("analytics", platform.token("usr_a"))
+    for body, status in (("trades", 200), ("trades", 200), ("positions", 409)):
+        answer = await client.post(PATH, json={"data_type": body}, headers={"Idempotency-Key": "once"})
+        assert answer.status_code == status
+    assert len(list((tmp_path / "files" / "analytics").iterdir())) == 1
+    assert len(await platform.emitted(AuditRecorded)) == 1
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -55,7 +55,9 @@ async def make(deps: Deps, command: MakeExport) -> Made:
 
     Raises RATE_LIMIT_EXCEEDED for a user who has too many already.
     """
-    noted = await deps.work.run(_note, deps, command)
+    noted = (await deps.work.claim(_note, deps, command)).decided
+    # The same request may have been begun before a crash, and have left its file.
+    await deps.blobs.delete(noted.id)
     ledger = await reading.ledger_name(deps, command.user_id, command.mode)
     size = await deps.blobs.write(noted.id, _content(deps, ledger, command.wanted))
     await deps.work.run(_finish, deps, _Written(noted.id, size, command))
