@@ -14,7 +14,17 @@ from nija_common.storage.port import Range, Storage
 from nija_common.storage.remembered import IdempotentRequest
 from nija_common.values.document import Scalar
 
-COLLECTIONS = (Settings, Allowance, IdempotentRequest, LastRun, Balance, OpenPosition, Trade, MonthOfTrades, DayOfTrades)
+COLLECTIONS = (
+    Settings,
+    Allowance,
+    IdempotentRequest,
+    LastRun,
+    Balance,
+    OpenPosition,
+    Trade,
+    MonthOfTrades,
+    DayOfTrades,
+)
 PAGE = 200
 
 
