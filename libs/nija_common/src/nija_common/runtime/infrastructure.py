@@ -19,20 +19,24 @@ from nija_common.bus.port import Bus
 from nija_common.errors import SettingsError
 from nija_common.runtime.settings import PlatformSettings
 from nija_common.security.sealing import Sealer
+from nija_common.storage.blobs import Blobs, FolderBlobs
 from nija_common.storage.port import Outbox, Storage
 from nija_common.values.clock import Clock
 
 DATABASE_FILE = "nija.sqlite3"
 KEY_FILE = "key-encryption.key"
+FILES_FOLDER = "files"
 
 
 @dataclass(frozen=True, slots=True)
 class Infrastructure:
-    """Store and bus, opened. `outbox_of` answers None where the store is the bus as well; `prune` drops what retention allows."""
+    """Store and bus, opened. `outbox_of` answers None where the store is the bus as well; `blobs_of` a service's files;
+    `prune` drops what retention allows."""
 
     bus: Bus
     storage_of: Callable[[str], Storage]
     outbox_of: Callable[[str], Outbox | None]
+    blobs_of: Callable[[str], Blobs]
     prune: Callable[[], Awaitable[object]] | None = None
 
 
@@ -72,7 +76,7 @@ async def _embedded(stack: AsyncExitStack, settings: PlatformSettings, clock: Cl
         await database.prune()
         await bus.prune()
 
-    return Infrastructure(bus, database.storage, lambda _: None, prune)
+    return Infrastructure(bus, database.storage, lambda _: None, _folders(settings), prune)
 
 
 async def _sqlite_with_kafka(
@@ -85,7 +89,7 @@ async def _sqlite_with_kafka(
         SqliteDatabase.open(settings.data_dir / DATABASE_FILE, clock, outbox=True, second=second)
     )
     bus = await _kafka(stack, settings)
-    return Infrastructure(bus, database.storage, database.outbox, database.prune)
+    return Infrastructure(bus, database.storage, database.outbox, _folders(settings), database.prune)
 
 
 async def _distributed(stack: AsyncExitStack, settings: PlatformSettings) -> Infrastructure:
@@ -97,7 +101,11 @@ async def _distributed(stack: AsyncExitStack, settings: PlatformSettings) -> Inf
         MongoServer.open(settings.mongo_url.get_secret_value(), namespace=settings.namespace)
     )
     bus = await _kafka(stack, settings)
-    return Infrastructure(bus, server.storage, server.outbox)
+    return Infrastructure(bus, server.storage, server.outbox, server.blobs)
+
+
+def _folders(settings: PlatformSettings) -> Callable[[str], Blobs]:
+    return lambda service: FolderBlobs(settings.data_dir / FILES_FOLDER / service)
 
 
 async def _kafka(stack: AsyncExitStack, settings: PlatformSettings) -> Bus:

@@ -13,6 +13,8 @@ import secrets
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 
 class Unsealable(Exception):
@@ -27,6 +29,7 @@ class Sealer:
             raise ValueError("a key-encryption key has 32 bytes")
         self._key = AESGCM(key)
         self._hash_key = hmac.digest(key, b"nija-keyed-hash", "sha256")
+        self._derivation_key = hmac.digest(bytes(32), key, "sha256")
         self.key_id = hashlib.sha256(b"nija-kek" + key).hexdigest()[:12]
 
     def __repr__(self) -> str:
@@ -36,6 +39,11 @@ class Sealer:
         """A name for a value that can be found again but, without the key, not guessed. Differs by purpose."""
         purpose_key = hmac.digest(self._hash_key, purpose.encode(), "sha256")
         return hmac.digest(purpose_key, value, "sha256").hex()
+
+    def derived_key(self, purpose: str) -> bytes:
+        """A key of 32 bytes for one purpose, the same in every process: HKDF-SHA256 (RFC 5869), no salt, the purpose
+        as info."""
+        return HKDFExpand(SHA256(), 32, f"nija {purpose}".encode()).derive(self._derivation_key)
 
     def seal(self, plain: bytes, *, bound_to: str) -> str:
         """Text that only `open` with the same key and the same `bound_to` turns back."""

@@ -1,4 +1,4 @@
-"""What is kept of users and of the audit log: rows that administrators will read."""
+"""What is kept of users and of the audit log: who they are, what they have and want, and rows for administrators."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from nija_common.events.deliveries import AuditRecorded
 from nija_common.events.identity import AccountStatus, Role
+from nija_common.events.preferences import NotificationSettings, RiskLevel, TradingSettings
 from nija_common.values.document import Collection, Document
 from nija_common.values.tiers import EffectiveTier, Tier
 
@@ -32,6 +33,28 @@ class SubscriptionCard(Document):
     tier: Tier
     status: str
     effective: tuple[EffectiveTier, ...]
+
+
+class Preferences(Document):
+    """What of a user's settings matters here; the defaults are a new account's. Id: the user's."""
+
+    collection: ClassVar[Collection] = Collection("preferences")
+    revision: Revision = (0, 0)
+    trading: TradingSettings = TradingSettings()
+    notifications: NotificationSettings = NotificationSettings()
+
+    @property
+    def risk_level(self) -> RiskLevel:
+        return self.trading.risk_level
+
+    def max_position_size_usd(self, tier: EffectiveTier) -> float:
+        """The lower of the user's value and the tier's limit; a limit of 0 (no live orders) lowers nothing."""
+        own = self.trading.max_position_size_usd
+        return min(own, float(tier.limits.max_position_size_usd or own))
+
+    def max_positions(self, tier: EffectiveTier) -> int:
+        """The lower of the user's value and the tier's limit."""
+        return min(self.trading.max_concurrent_positions, tier.limits.max_positions)
 
 
 class AuditRow(Document):

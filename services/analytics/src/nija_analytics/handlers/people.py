@@ -1,4 +1,4 @@
-"""Users, subscriptions and audit rows as they arrive."""
+"""Users, subscriptions, settings and audit rows as they arrive."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from nija_analytics.domain.people import SubscriptionCard, UserCard, audit_row
 from nija_common.events.base import Received
 from nija_common.events.deliveries import AuditRecorded
 from nija_common.events.identity import UserSnapshot
+from nija_common.events.preferences import SettingsSnapshot
 from nija_common.events.subscriptions import SubscriptionSnapshot
 from nija_common.storage.unit_of_work import UnitOfWork
 
@@ -45,6 +46,23 @@ async def subscription_changed(deps: Deps, received: Received[SubscriptionSnapsh
             tier=event.tier,
             status=event.status,
             effective=event.effective,
+        )
+    )
+
+
+async def settings_changed(deps: Deps, received: Received[SettingsSnapshot], uow: UnitOfWork) -> None:
+    """Keeps accounts' newest snapshot."""
+    event = received.event
+    stored = await deps.people.preferences(event.user_id)
+    if received.revision <= stored.revision:
+        return
+    uow.save(
+        stored.model_copy(
+            update={
+                "revision": received.revision,
+                "trading": event.trading,
+                "notifications": event.notifications,
+            }
         )
     )
 
