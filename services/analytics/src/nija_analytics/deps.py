@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nija_analytics.store import People, Results
+from nija_analytics.store import AuditLog, Cards, People, Results, Totals
 from nija_common.values.clock import Clock
 
 
@@ -15,3 +15,6 @@ class Deps:
     clock: Clock
     results: Results
     people: People
+    cards: Cards
+    totals: Totals
+    audit_log: AuditLog

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nija_analytics import consumers, store, wiring
-from nija_analytics.api import account
+from nija_analytics.api import account, admin
 from nija_analytics.settings import AnalyticsSettings
 from nija_common.runtime.manifest import Role, Service
 
@@ -12,7 +12,7 @@ SERVICE = Service(
     settings=AnalyticsSettings,
     build=wiring.build,
     roles={
-        "api": Role(routers=(account.router,)),
+        "api": Role(routers=(account.router, admin.router)),
         "consumer": Role(subscriptions=consumers.SHARED),
     },
     collections=store.COLLECTIONS,

@@ -7,11 +7,19 @@ from contextlib import asynccontextmanager
 
 from nija_analytics.deps import Deps
 from nija_analytics.settings import AnalyticsSettings
-from nija_analytics.store import People, Results
+from nija_analytics.store import AuditLog, Cards, People, Results, Totals
 from nija_common.runtime.platform import Platform
 
 
 @asynccontextmanager
 async def build(_: AnalyticsSettings, platform: Platform) -> AsyncIterator[Deps]:
     """The deps; nothing is opened that would have to be closed."""
-    yield Deps(clock=platform.clock, results=Results(platform.storage), people=People(platform.storage))
+    storage = platform.storage
+    yield Deps(
+        clock=platform.clock,
+        results=Results(storage),
+        people=People(storage),
+        cards=Cards(storage),
+        totals=Totals(storage),
+        audit_log=AuditLog(storage),
+    )
