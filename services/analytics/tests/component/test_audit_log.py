@@ -33,7 +33,12 @@ def row(number: int, user_id: str = "usr_a", **changes: Any) -> AuditRecorded:
 
 async def test_a_row_has_the_references_fields_and_leaves_out_what_is_not_known(platform: TestPlatform) -> None:
     trade = {"symbol": "BTC-USD", "side": "buy", "size_usd": 500.0, "broker": "coinbase", "note": None}
-    unknown = {"ip_address": None, "user_agent": None, "event_type": "trade_executed", "actor": "trading-engine"}
+    unknown: dict[str, Any] = {
+        "ip_address": None,
+        "user_agent": None,
+        "event_type": "trade_executed",
+        "actor": "trading-engine",
+    }
     await platform.given_events(row(1, at_ms=1000), row(2, at_ms=2000, metadata=trade, **unknown), source="auth")
     answer = await get(platform)
     assert answer["logs"] == [
