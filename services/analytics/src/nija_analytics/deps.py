@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nija_analytics.domain.exports import Links
-from nija_analytics.store import Digests, Exports, People, Results, Rows
+from nija_analytics.store import AuditLog, Cards, Digests, Exports, People, Results, Rows, Totals
 from nija_common.storage.blobs import Blobs
 from nija_common.storage.unit_of_work import Work
 from nija_common.values.clock import Clock
@@ -24,3 +24,6 @@ class Deps:
     digests: Digests
     blobs: Blobs
     links: Links
+    cards: Cards
+    totals: Totals
+    audit_log: AuditLog

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nija_analytics import consumers, loops, store, wiring
-from nija_analytics.api import account, analytics, downloads
+from nija_analytics.api import account, admin, analytics, downloads
 from nija_analytics.settings import AnalyticsSettings
 from nija_common.events.topics import AUDIT, MAIL
 from nija_common.runtime.manifest import Role, Service
@@ -13,7 +13,7 @@ SERVICE = Service(
     settings=AnalyticsSettings,
     build=wiring.build,
     roles={
-        "api": Role(routers=(account.router, analytics.router, downloads.router)),
+        "api": Role(routers=(account.router, analytics.router, downloads.router, admin.router)),
         "consumer": Role(subscriptions=consumers.SHARED, loops=loops.LOOPS),
     },
     collections=store.COLLECTIONS,

@@ -7,15 +7,32 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from nija_analytics.domain.aggregates import Cash, LastRun, Ledger
+from nija_analytics.domain.audit import CHAINS, AuditHead, AuditRow, head_id
+from nija_analytics.domain.cards import AccountCard, Activity, SearchWord, TradingCard
 from nija_analytics.domain.digests import DigestMail, DigestRun
 from nija_analytics.domain.exports import Export
-from nija_analytics.domain.people import AuditRow, Preferences, SubscriptionCard, UserCard
+from nija_analytics.domain.people import Preferences, SubscriptionCard, UserCard
+from nija_analytics.domain.platform_totals import (
+    SHARDS,
+    ActivityTotals,
+    SubscriptionTotals,
+    TradingTotals,
+    TrafficTotals,
+    UptimeDay,
+    UserTotals,
+    shard_id,
+)
 from nija_analytics.domain.results import EVERY, ResultDay, ResultMonth, period_id
 from nija_analytics.domain.trades import PositionRecord, TradeRecord
+from nija_common.events.identity import AccountStatus
 from nija_common.storage.port import Page, Range, Storage
 from nija_common.storage.remembered import IdempotentRequest
 from nija_common.values.document import Document, Scalar
+from nija_common.values.tiers import Tier
 
+CARDS = (AccountCard, SearchWord, TradingCard, Activity)
+TOTALS = (UserTotals, SubscriptionTotals, TradingTotals, ActivityTotals, TrafficTotals, UptimeDay)
+AUDIT = (AuditRow, AuditHead)
 COLLECTIONS = (
     LastRun,
     Ledger,
@@ -27,11 +44,13 @@ COLLECTIONS = (
     UserCard,
     SubscriptionCard,
     Preferences,
-    AuditRow,
     Export,
     DigestRun,
     DigestMail,
     IdempotentRequest,
+    *CARDS,
+    *TOTALS,
+    *AUDIT,
 )
 PAGE = 500
 
@@ -112,7 +131,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Users, their subscriptions and preferences, and the audit log."""
+    """Users, their subscriptions and preferences."""
 
     storage: Storage
 
@@ -125,9 +144,6 @@ class People:
     async def preferences(self, user_id: str) -> Preferences:
         """As last told, else the defaults of a new account (version 0)."""
         return await self.storage.get(Preferences, user_id) or Preferences(id=user_id)
-
-    async def audit_row(self, log_id: str) -> AuditRow | None:
-        return await self.storage.get(AuditRow, log_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,3 +187,198 @@ async def _pages(
         after = page.after
         if after is None:
             return
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What there is of some accounts, by user."""
+
+    accounts: dict[str, AccountCard]
+    users: dict[str, UserCard]
+    subscriptions: dict[str, SubscriptionCard]
+    trading: dict[str, TradingCard]
+    activity: dict[str, Activity]
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """Accounts as administrators list and search them."""
+
+    storage: Storage
+
+    async def account(self, user_id: str) -> AccountCard:
+        """As stored, else an empty one (version 0)."""
+        return await self.storage.get(AccountCard, user_id) or AccountCard(id=user_id)
+
+    async def words(self, card: AccountCard) -> dict[str, SearchWord]:
+        """The card's search rows, by id."""
+        return await self.storage.get_many(SearchWord, [row.id for row in card.search_rows()])
+
+    async def trading(self, user_id: str) -> TradingCard:
+        """As stored, else an empty one (version 0)."""
+        return await self.storage.get(TradingCard, user_id) or TradingCard(id=user_id)
+
+    async def activity(self, user_id: str) -> Activity | None:
+        return await self.storage.get(Activity, user_id)
+
+    async def listed(
+        self, tier: Tier | None, status: AccountStatus | None, skip: int, limit: int
+    ) -> tuple[tuple[AccountCard, ...], int]:
+        """Some accounts, newest first, and how many there are."""
+        index, equals = _filtered("by_age", tier, status)
+        known = Range(low=0)
+        total = await self.storage.count(AccountCard, index, equals, known)
+        page = await self.storage.find(AccountCard, index, equals, known, limit=limit, descending=True, skip=skip)
+        return page.items, total
+
+    async def found(
+        self, search: str, tier: Tier | None, status: AccountStatus | None, skip: int, limit: int
+    ) -> tuple[list[str], int]:
+        """Users one of whose words begins with `search`, in a fixed order, and how many there are.
+
+        Rows that share as many characters as the search has with another row of their user say nothing new; the others
+        are one query for each number of shared characters, nearly all of them empty.
+        """
+        index, equals = _filtered("by_text", tier, status)
+        ids: list[str] = []
+        total = 0
+        for shared in range(len(search)):
+            query = ((*equals, shared), Range.prefix(search))
+            here = await self.storage.count(SearchWord, index, *query)
+            before = max(0, skip - total)
+            total += here
+            if before < here and len(ids) < limit:
+                page = await self.storage.find(SearchWord, index, *query, limit=limit - len(ids), skip=before)
+                ids += [row.user_id for row in page.items]
+        return ids, total
+
+    async def all_of(self, ids: list[str]) -> Known:
+        """Everything there is of these users."""
+        return Known(
+            accounts=await self.storage.get_many(AccountCard, ids),
+            users=await self.storage.get_many(UserCard, ids),
+            subscriptions=await self.storage.get_many(SubscriptionCard, ids),
+            trading=await self.storage.get_many(TradingCard, ids),
+            activity=await self.storage.get_many(Activity, ids),
+        )
+
+
+def _filtered(without: str, tier: Tier | None, status: AccountStatus | None) -> tuple[str, tuple[Scalar, ...]]:
+    """The index for these filters, and what its leading fields equal."""
+    if tier is not None and status is not None:
+        return "by_tier_and_status", (tier.value, status)
+    if tier is not None:
+        return "by_tier", (tier.value,)
+    return (without, ()) if status is None else ("by_status", (status,))
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The platform's running totals: one document a shard and kind. A user's are those that the user is counted in."""
+
+    storage: Storage
+
+    async def users(self, user_id: str) -> UserTotals:
+        return await self._of(UserTotals, user_id)
+
+    async def subscriptions(self, user_id: str) -> SubscriptionTotals:
+        return await self._of(SubscriptionTotals, user_id)
+
+    async def trading(self, user_id: str) -> TradingTotals:
+        return await self._of(TradingTotals, user_id)
+
+    async def activity(self, user_id: str) -> ActivityTotals:
+        return await self._of(ActivityTotals, user_id)
+
+    async def traffic(self, user_id: str) -> TrafficTotals:
+        return await self._of(TrafficTotals, user_id)
+
+    async def all_users(self) -> list[UserTotals]:
+        return await self._all(UserTotals)
+
+    async def all_subscriptions(self) -> list[SubscriptionTotals]:
+        return await self._all(SubscriptionTotals)
+
+    async def all_trading(self) -> list[TradingTotals]:
+        return await self._all(TradingTotals)
+
+    async def all_activity(self) -> list[ActivityTotals]:
+        return await self._all(ActivityTotals)
+
+    async def all_traffic(self) -> list[TrafficTotals]:
+        return await self._all(TrafficTotals)
+
+    async def uptime_day(self, day: int) -> UptimeDay:
+        """As stored, else an empty one (version 0)."""
+        return await self.storage.get(UptimeDay, str(day)) or UptimeDay(id=str(day), day=day)
+
+    async def uptime(self, first: int, last: int) -> tuple[UptimeDay, ...]:
+        """The days from `first` to `last`, both included, that there is anything of."""
+        return (await self.storage.find(UptimeDay, "by_day", (), Range(first, last + 1), limit=PAGE)).items
+
+    async def first_uptime(self) -> UptimeDay | None:
+        """The first day of all."""
+        found = (await self.storage.find(UptimeDay, "by_day", limit=1)).items
+        return found[0] if found else None
+
+    async def _of(self, kind: type[D], user_id: str) -> D:
+        shard = shard_id(user_id)
+        return await self.storage.get(kind, shard) or kind(id=shard)
+
+    async def _all(self, kind: type[D]) -> list[D]:
+        return list((await self.storage.get_many(kind, SHARDS)).values())
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLog:
+    """Rows of the audit log and the heads of its chains. Nothing here changes or removes a row."""
+
+    storage: Storage
+
+    async def row(self, log_id: str) -> AuditRow | None:
+        return await self.storage.get(AuditRow, log_id)
+
+    async def stored_head(self, chain: int) -> AuditHead | None:
+        return await self.storage.get(AuditHead, head_id(chain))
+
+    async def head(self, chain: int) -> AuditHead:
+        """As stored, else that of an empty chain (version 0)."""
+        return await self.stored_head(chain) or AuditHead(id=head_id(chain))
+
+    async def newest(
+        self,
+        user_id: str | None,
+        event_type: str | None,
+        span: tuple[int | None, int | None],
+        skip: int,
+        limit: int,
+    ) -> tuple[tuple[AuditRow, ...], int]:
+        """Some rows, newest first, and how many there are: an index for each combination of filters."""
+        equals = tuple(value for value in (user_id, event_type) if value is not None)
+        names = {(False, False): "by_time", (True, False): "by_user", (False, True): "by_type"}
+        index = names.get((user_id is not None, event_type is not None), "by_user_and_type")
+        within = None if span == (None, None) else Range(*span)
+        total = await self.storage.count(AuditRow, index, equals, within)
+        page = await self.storage.find(AuditRow, index, equals, within, limit=limit, descending=True, skip=skip)
+        return page.items, total
+
+    async def along(self, chain: int, up_to: int | None) -> AsyncIterator[tuple[AuditRow, ...]]:
+        """A chain's rows by number, page by page, to the number `up_to` or to its end."""
+        within = None if up_to is None else Range(None, up_to + 1)
+        after: str | None = None
+        while True:
+            page = await self.storage.find(AuditRow, "by_place", (chain,), within, limit=PAGE, after=after)
+            yield page.items
+            after = page.after
+            if after is None:
+                return
+
+    async def last(self, chain: int) -> AuditRow | None:
+        """The row with the highest number."""
+        found = (await self.storage.find(AuditRow, "by_place", (chain,), limit=1, descending=True)).items
+        return found[0] if found else None
+
+    async def astray(self) -> int:
+        """Rows of chains that there are not."""
+        outside = [Range(None, CHAINS.start), Range(CHAINS.stop)]
+        return sum([await self.storage.count(AuditRow, "by_place", (), within) for within in outside])

@@ -1,12 +1,12 @@
-"""What is kept of users and of the audit log: who they are, what they have and want, and rows for administrators."""
+"""What is kept of users, of what they have paid for and of what they want: the newest snapshot of each."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from nija_common.events.deliveries import AuditRecorded
 from nija_common.events.identity import AccountStatus, Role
 from nija_common.events.preferences import NotificationSettings, RiskLevel, TradingSettings
+from nija_common.events.subscriptions import Interval, SubscriptionStatus
 from nija_common.values.document import Collection, Document
 from nija_common.values.tiers import EffectiveTier, Tier
 
@@ -26,13 +26,23 @@ class UserCard(Document):
 
 
 class SubscriptionCard(Document):
-    """What a user has paid for, by billing's newest snapshot. Id: the user's."""
+    """What a user has paid for, by billing's newest snapshot. Id: the user's.
+
+    `last_ended_ms`: when the last paid subscription ended that any snapshot has told of.
+    """
 
     collection: ClassVar[Collection] = Collection("subscription_cards")
     revision: Revision
     tier: Tier
-    status: str
+    status: SubscriptionStatus
     effective: tuple[EffectiveTier, ...]
+    interval: Interval | None = None
+    period_start_ms: int | None = None
+    period_end_ms: int | None = None
+    cancel_at_period_end: bool = False
+    amount_cents: int | None = None
+    ended_at_ms: int | None = None
+    last_ended_ms: int | None = None
 
 
 class Preferences(Document):
@@ -55,21 +65,3 @@ class Preferences(Document):
     def max_positions(self, tier: EffectiveTier) -> int:
         """The lower of the user's value and the tier's limit."""
         return min(self.trading.max_concurrent_positions, tier.limits.max_positions)
-
-
-class AuditRow(Document):
-    """One row of the audit log; only ever added. Id: the row's own."""
-
-    collection: ClassVar[Collection] = Collection("audit_log")
-    user_id: str
-    event_type: str
-    actor: str
-    ip_address: str | None
-    user_agent: str | None
-    metadata: dict[str, str | int | float | bool | None]
-    at_ms: int
-
-
-def audit_row(event: AuditRecorded) -> AuditRow:
-    """The row of an event."""
-    return AuditRow(id=event.log_id, **event.model_dump(exclude={"log_id"}))
