@@ -47,6 +47,7 @@ async def _follow(hub: Hub, history: History, connection: Connection, user_id: s
             past = await history.after(user_id, cursor)
             await _tell(connection, past.updates, room)
             cursor = read_to = past.end - 1
+            continue
         missed = hub.recent.after(partition, user_id, cursor)
         if not missed or connection.outbox.closing is not None:
             hub.go_live(connection, cursor)
