@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from email import message_from_bytes
 from email.policy import default
 
@@ -36,15 +37,16 @@ def addressed(notice: notices.Notice, full_name: str) -> Delivery:
     return delivery_of(notice, "evt_1", "usr_a", 0, "wanted").addressed(recipient)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(name=TYPED, reason=TYPED, symbol=TYPED)
 def test_nothing_that_somebody_typed_adds_a_header_a_line_or_a_tag(name: str, reason: str, symbol: str) -> None:
     plain = "plain"
-    for make in (
+    makers: tuple[Callable[[str], notices.Notice], ...] = (
         lambda text: notices.payment_failed(example_of(InvoicePaymentFailed, reason=text)),
         lambda text: notices.kill_switch(example_of(KillSwitchSnapshot, scope="usr_a", reason=text or "x")),
         lambda _: notices.trade_opened(example_of(TradeOpened, symbol=symbol)),
-    ):
+    )
+    for make in makers:
         typed, quiet = letter(addressed(make(reason), name)), letter(addressed(make(plain), "Ada"))
         message = message_from_bytes(
             message_of(typed, "NIJA <n@nija.example>", ManualClock()).as_bytes(), policy=default

@@ -62,6 +62,7 @@ _ENVIRONMENT.filters.update(
     percent_change=wording.percent_change,
     share=wording.share,
 )
+_SUBJECTS = {name: _ENVIRONMENT.from_string(template.subject) for name, template in TEMPLATES.items()}
 
 
 def write_letter(delivery: Delivery, sealer: Sealer, public_url: str) -> Letter:
@@ -78,7 +79,7 @@ def write_letter(delivery: Delivery, sealer: Sealer, public_url: str) -> Letter:
         fields.update(template.opened(sealer.open(delivery.sealed, bound_to=delivery.id).decode(), base))
     try:
         fields["salutation"] = wording.salutation(fields["full_name"])
-        subject = _ENVIRONMENT.from_string(template.subject).render(fields)
+        subject = _SUBJECTS[delivery.template].render(fields)
         text = _ENVIRONMENT.get_template(f"{delivery.template}.txt").render(fields)
         html = _ENVIRONMENT.get_template(f"{delivery.template}.html").render(fields)
     except (UndefinedError, KeyError):
