@@ -17,7 +17,7 @@ SERVICE = Service(
             subscriptions=consumers.BROADCASTS,
             tasks=(loops.LOOK_AT_SOCKETS, loops.DRAIN_SOCKETS),
         ),
-        "consumer": Role(subscriptions=consumers.SUBSCRIPTIONS, loops=(loops.SEND_MAILS,)),
+        "consumer": Role(subscriptions=consumers.SHARED, loops=(loops.SEND_MAILS, loops.SPREAD_CIRCULARS)),
     },
     collections=store.COLLECTIONS,
 )
