@@ -110,21 +110,34 @@ class _Faults:
         if fault.after or fault.kind is FaultKind.DELAY:
             answer = _Kept()
             await self._app(scope, receive, answer)
-            await asyncio.sleep(fault.delay_s)
+            await _pause(fault.delay_s, receive)
             if fault.kind is FaultKind.DELAY:
                 await answer.replay(send)
                 return
         else:
-            await asyncio.sleep(fault.delay_s)
+            await _pause(fault.delay_s, receive)
         await _fail(fault, scope, receive, send)
+
+
+async def _pause(seconds: float, receive: Receive) -> None:
+    """Waits, at most until the client is gone."""
+    if seconds <= 0:
+        return
+    gone = asyncio.ensure_future(_gone(receive))
+    await asyncio.wait({gone}, timeout=seconds)
+    gone.cancel()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _fail(fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
     if fault.kind is FaultKind.DROP:
         hang_up: Callable[[], None] = scope["extensions"][_HANG_UP]["call"]
         hang_up()
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        await _gone(receive)
         return
     response: Response
     if fault.kind is FaultKind.GARBAGE:
