@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from nija_common.events.topics import AUDIT, CONTROLS, MARKET_MARKS, TRADING, TRADING_COMMANDS
-from nija_common.runtime.manifest import Role, Service
+from nija_common.runtime.manifest import Role, SealedIn, Service
 from nija_trading import consumers, loops, store, wiring
 from nija_trading.api import admin, brokers, trading, webhooks
+from nija_trading.domain.connections import BrokerConnection
+from nija_trading.handlers.key_checks import rewrapped
 from nija_trading.settings import TradingSettings
 
 SERVICE = Service(
@@ -21,5 +23,6 @@ SERVICE = Service(
     },
     collections=store.COLLECTIONS,
     produces=(TRADING, CONTROLS, TRADING_COMMANDS, MARKET_MARKS, AUDIT),
+    sealed=(SealedIn(BrokerConnection, rewrapped, index="by_user"),),
     served_as={"worker": "trading-worker"},
 )

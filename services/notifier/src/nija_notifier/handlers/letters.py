@@ -44,6 +44,13 @@ _ENVIRONMENT = Environment(
 )
 
 
+def rewrapped(delivery: Delivery, sealer: Sealer) -> Delivery:
+    """The delivery with its secret under the key-encryption key that seals now. Raises Unsealable."""
+    if delivery.sealed is None:
+        return delivery
+    return delivery.model_copy(update={"sealed": sealer.rewrap(delivery.sealed, bound_to=delivery.id)})
+
+
 def write_letter(delivery: Delivery, sealer: Sealer, public_url: str) -> Letter:
     """The letter of a delivery. Raises UnknownTemplate, Unsealable."""
     template = TEMPLATES.get(delivery.template)

@@ -14,7 +14,7 @@ import structlog
 
 from nija_common.errors import ErrorCode, NijaError
 from nija_common.events.trading import BrokerConnected
-from nija_common.security.sealing import Unsealable
+from nija_common.security.sealing import Sealer, Unsealable
 from nija_common.storage.unit_of_work import UnitOfWork
 from nija_common.telemetry.context import continued
 from nija_trading.deps import Deps
@@ -156,6 +156,11 @@ def _failed(deps: Deps, wanted: KeyCheck, connection: BrokerConnection, refusal:
     user_id = connection.user_id
     told = {"broker_id": connection.id, "broker": connection.broker, "code": refusal.code.value}
     uow.emit(audited(user_id, "broker_key_refused", Actor(user_id), deps.clock.now_ms(), **told))
+
+
+def rewrapped(connection: BrokerConnection, sealer: Sealer) -> BrokerConnection:
+    """The connection with its key under the key-encryption key that seals now. Raises Unsealable."""
+    return connection.model_copy(update={"sealed": sealer.rewrap(connection.sealed, bound_to=connection.place)})
 
 
 def _removed() -> Refusal:
