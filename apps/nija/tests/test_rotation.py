@@ -46,6 +46,7 @@ async def test_a_running_platform_goes_on_under_a_new_key(tmp_path: Path, capsys
         keyring = await platform.deps("auth").people.keyring()
         assert keyring.id == KEYRING
         kept = await trading.storage.get(BrokerConnection, "brk_a")
+        assert kept is not None
         assert kept.sealed.split(".")[3] == sealed.split(".")[3]
         for text in (kept.sealed, *(key.sealed for key in keyring.keys)):
             assert text.split(".")[1] == sealer.key_id

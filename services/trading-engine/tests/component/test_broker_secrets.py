@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -235,8 +236,7 @@ async def test_a_slow_exchange_is_given_up_in_time(fake_exchange: RunningExchang
 
 
 def test_the_exchanges_are_those_that_the_library_certifies_but_wallets() -> None:
-    import ccxt
-
+    ccxt = importlib.import_module("ccxt")
     certified = {name for name in ccxt.exchanges if getattr(ccxt, name)().certified}
     assert set(EXCHANGES) == {"coinbase", "kraken"} | certified - {"hyperliquid"}
     assert set(BrokersSettings.model_fields) == set(EXCHANGES)

@@ -380,7 +380,7 @@ async def test_an_exchange_that_asks_for_more_than_key_and_secret_says_so(
 ) -> None:
     async with connected_engine() as desk:
         await desk.settle()
-        body = {"broker": "okx", "api_key": "0123456789abcdef", "api_secret": "s3cret"}
+        body: dict[str, Any] = {"broker": "okx", "api_key": "0123456789abcdef", "api_secret": "s3cret"}
         message = refused(await desk.api.post(BROKERS, json=body), 400, "INVALID_API_KEY")
         assert message == "OKX also asks for additional_params.password."
         assert not fake_exchange.exchange.calls
