@@ -49,7 +49,7 @@ async def deps(mongo_url: str, namespace: str, clock: ManualClock, tmp_path: Pat
             exports=Exports(storage),
             digests=Digests(storage),
             blobs=FolderBlobs(tmp_path),
-            links=Links(b"0" * 32, "http://nija.example"),
+            links=Links(lambda: b"0" * 32, "http://nija.example"),
             cards=Cards(storage),
             totals=Totals(storage),
             audit_log=AuditLog(storage),

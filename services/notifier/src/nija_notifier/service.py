@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from nija_common.runtime.manifest import Role, Service
+from nija_common.runtime.manifest import Role, SealedIn, Service
 from nija_notifier import consumers, loops, store, wiring
 from nija_notifier.api.socket import sockets
+from nija_notifier.domain.mail import Delivery
+from nija_notifier.handlers.letters import rewrapped
 from nija_notifier.settings import NotifierSettings
 
 SERVICE = Service(
@@ -20,4 +22,5 @@ SERVICE = Service(
         "consumer": Role(subscriptions=consumers.SHARED, loops=(loops.SEND_MAILS, loops.SPREAD_CIRCULARS)),
     },
     collections=store.COLLECTIONS,
+    sealed=(SealedIn(Delivery, rewrapped, index="by_due"),),
 )

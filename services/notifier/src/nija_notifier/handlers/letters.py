@@ -65,6 +65,13 @@ _ENVIRONMENT.filters.update(
 _SUBJECTS = {name: _ENVIRONMENT.from_string(template.subject) for name, template in TEMPLATES.items()}
 
 
+def rewrapped(delivery: Delivery, sealer: Sealer) -> Delivery:
+    """The delivery with its secret under the key-encryption key that seals now. Raises Unsealable."""
+    if delivery.sealed is None:
+        return delivery
+    return delivery.model_copy(update={"sealed": sealer.rewrap(delivery.sealed, bound_to=delivery.id)})
+
+
 def write_letter(delivery: Delivery, sealer: Sealer, public_url: str) -> Letter:
     """The letter of a delivery that has an address. Raises UnknownTemplate, Unsealable."""
     template = TEMPLATES.get(delivery.template)
