@@ -16,7 +16,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-admin = typer.Typer(help="Look after accounts and the audit log.", no_args_is_help=True)
+admin = typer.Typer(help="Look after accounts, keys and the audit log.", no_args_is_help=True)
 parked = typer.Typer(help="Events that a consumer could not handle.", no_args_is_help=True)
 app.add_typer(admin, name="admin")
 app.add_typer(parked, name="parked")
@@ -108,6 +108,15 @@ def admin_verify_audit(data_dir: DataDir = None) -> None:
     from nija_cli.process import run
 
     run(command.verify_audit(data_dir))
+
+
+@admin.command("rotate-keys", epilog="Example: nija admin rotate-keys")
+def admin_rotate_keys(data_dir: DataDir = None) -> None:
+    """Put every stored secret under the current key-encryption key, while the platform runs."""
+    from nija_cli import rotation as command
+    from nija_cli.process import run
+
+    run(command.rotate_keys(data_dir))
 
 
 @parked.command("list", epilog="Example: nija parked list")

@@ -25,7 +25,7 @@ async def build(_: AnalyticsSettings, platform: Platform) -> AsyncIterator[Deps]
         exports=Exports(storage),
         digests=Digests(storage),
         blobs=platform.blobs,
-        links=Links(platform.sealer.derived_key(LINK_PURPOSE), platform.settings.public_url),
+        links=Links(lambda: platform.sealer.derived_key(LINK_PURPOSE), platform.settings.public_url),
         cards=Cards(storage),
         totals=Totals(storage),
         audit_log=AuditLog(storage),

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nija_analytics.consumers import SHARED
 from nija_analytics.deps import Deps
+from nija_analytics.domain.exports import Links
 from nija_analytics.handlers import admin_reads
 from nija_analytics.handlers.audit import verify
-from nija_analytics.store import COLLECTIONS, AuditLog, Cards, People, Results, Totals
+from nija_analytics.store import COLLECTIONS, AuditLog, Cards, Digests, Exports, People, Results, Rows, Totals
 from nija_common.events.administration import ApiUsageCounted
 from nija_common.events.base import Event, Received
 from nija_common.events.deliveries import AuditRecorded
 from nija_common.events.identity import UserSnapshot
 from nija_common.events.subscriptions import SubscriptionSnapshot
 from nija_common.events.trading import BotStatusChanged, PositionOpened, TradeClosed, TradeOpened
+from nija_common.storage.blobs import FolderBlobs
 from nija_common.storage.mongo import MongoServer
 from nija_common.storage.reads import ReadsOwnWrites
-from nija_common.storage.unit_of_work import UnitOfWork, current
+from nija_common.storage.unit_of_work import UnitOfWork, Work, current
 from nija_common.testing.events import example_of
 from nija_common.values.clock import ManualClock
 from nija_common.values.tiers import Tier
@@ -32,11 +35,25 @@ MINUTE = 60_000
 
 
 @pytest.fixture
-async def deps(mongo_url: str, namespace: str, clock: ManualClock) -> AsyncIterator[Deps]:
+async def deps(mongo_url: str, namespace: str, clock: ManualClock, tmp_path: Path) -> AsyncIterator[Deps]:
+    nothing_is_sent: Any = None
     async with MongoServer.open(mongo_url, namespace=namespace) as server:
         storage = ReadsOwnWrites(server.storage("analytics"))
         await storage.migrate(COLLECTIONS)
-        yield Deps(clock, Results(storage), People(storage), Cards(storage), Totals(storage), AuditLog(storage))
+        yield Deps(
+            clock=clock,
+            work=Work(storage, nothing_is_sent, clock, "analytics"),
+            results=Results(storage),
+            rows=Rows(storage),
+            people=People(storage),
+            exports=Exports(storage),
+            digests=Digests(storage),
+            blobs=FolderBlobs(tmp_path),
+            links=Links(lambda: b"0" * 32, "http://nija.example"),
+            cards=Cards(storage),
+            totals=Totals(storage),
+            audit_log=AuditLog(storage),
+        )
 
 
 async def told(deps: Deps, *events: Event) -> None:

@@ -6,10 +6,6 @@ tests and benchmarks.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import os
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,13 +14,11 @@ from pathlib import Path
 from nija_common.bus.port import Bus
 from nija_common.errors import SettingsError
 from nija_common.runtime.settings import PlatformSettings
-from nija_common.security.sealing import Sealer
 from nija_common.storage.blobs import Blobs, FolderBlobs
 from nija_common.storage.port import Outbox, Storage
 from nija_common.values.clock import Clock
 
 DATABASE_FILE = "nija.sqlite3"
-KEY_FILE = "key-encryption.key"
 FILES_FOLDER = "files"
 
 
@@ -122,36 +116,3 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise SettingsError(f"NIJA_DATA_DIR: {error.strerror}: {folder}") from None
-
-
-def sealer_of(settings: PlatformSettings, *, may_make: bool) -> Sealer:
-    """The sealer of the key-encryption key in the settings, else in the data folder, where `may_make` makes one (0600).
-
-    Raises SettingsError for a key that is missing or not 32 bytes.
-    """
-    if settings.key_encryption_key is not None:
-        return Sealer(_decoded(settings.key_encryption_key.get_secret_value(), "NIJA_KEY_ENCRYPTION_KEY"))
-    if not may_make:
-        raise SettingsError("NIJA_KEY_ENCRYPTION_KEY: missing; 32 random bytes in base64, the same for every service")
-    make_folder(settings.data_dir)
-    path = settings.data_dir / KEY_FILE
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return Sealer(_decoded(path.read_text("ascii").strip(), str(path)))
-    key = secrets.token_bytes(32)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(base64.b64encode(key) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return Sealer(key)
-
-
-def _decoded(text: str, name: str) -> bytes:
-    try:
-        key = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise SettingsError(f"{name}: not base64") from None
-    if len(key) != 32:
-        raise SettingsError(f"{name}: has {len(key)} bytes where 32 are needed")
-    return key

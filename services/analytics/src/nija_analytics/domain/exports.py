@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 from urllib.parse import urlencode
@@ -67,9 +68,12 @@ def days_of(wanted: Wanted) -> tuple[int | None, int | None]:
 
 
 class Links:
-    """Makes and checks links: HMAC-SHA256 over the name and the second it expires. Its `repr` shows no key."""
+    """Makes and checks links: HMAC-SHA256 over the name and the second it expires. Its `repr` shows no key.
 
-    def __init__(self, key: bytes, public_url: str) -> None:
+    `key` is asked at each use: after a change of the platform's key links that were given before are refused.
+    """
+
+    def __init__(self, key: Callable[[], bytes], public_url: str) -> None:
         self._key = key
         self._public_url = public_url.rstrip("/")
 
@@ -88,4 +92,4 @@ class Links:
         return hmac.compare_digest(ours, signature.encode()) and now_ms < int(expires) * 1000
 
     def _signature(self, name: str, expires: str) -> str:
-        return hmac.digest(self._key, f"{expires}\n{name}".encode(), hashlib.sha256).hex()
+        return hmac.digest(self._key(), f"{expires}\n{name}".encode(), hashlib.sha256).hex()
