@@ -19,6 +19,13 @@ from nija_common.testing.platforms import Embedded, wait_for
 ADMIN = ("admin@nija.example", "Quiet-Harbour-Lantern-71")
 START_MS = 1_700_000_100_000
 SPEED = "300"
+ENVIRONMENT = {
+    "NIJA_LIMITS__WEBHOOK_REFUSED_PER_MINUTE": "100000",
+    # Nobody listens there: no test asks an exchange.
+    "NIJA_BROKERS__COINBASE__BASE_URL": "http://127.0.0.1:9",
+    "NIJA_BROKERS__KRAKEN__BASE_URL": "http://127.0.0.1:9",
+    "NIJA_TRADING_KEY_CHECK_MS": "200",
+}
 
 
 def write_calm_candles(folder: Path, bars: int = 20_000) -> Path:
@@ -39,7 +46,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
     folder = tmp_path_factory.mktemp("api")
     candles = write_calm_candles(folder / "candles")
     options = ["--market", "replay", "--candles", str(candles), "--speed", SPEED]
-    embedded = Embedded(folder, options=options)
+    embedded = Embedded(folder, options=options, env=ENVIRONMENT)
     embedded.create_admin(*ADMIN)
     with embedded:
         yield embedded
