@@ -18,7 +18,9 @@ class BillingSettings(Block):
         description="Signing secrets of Stripe's webhook, comma-separated (several while one is rolled). "
         "Without one, the webhook refuses everything.",
     )
-    stripe_api_base: str = Field("https://api.stripe.com", description="Address of Stripe's API.")
+    stripe_api_base: str = Field(
+        "https://api.stripe.com", pattern=r"^https?://[^/]+/?$", description="Address of Stripe's API."
+    )
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from nija_billing.domain.subscription import (
     charge_due,
     new_subscription,
 )
-from nija_billing.domain.vendor import Invoice, Notice, Terms, VendorSubscription, heard
+from nija_billing.domain.vendor import Invoice, Notice, NoticeKind, Terms, VendorSubscription, heard
 from nija_common.events.subscriptions import Interval
 from nija_common.values.tiers import Tier, effective_at
 from nija_common.values.times import DAY_MS
@@ -142,7 +142,7 @@ class Life(RuleBasedStateMachine):
     @rule(data=st.data())
     def hear_something_late(self, data: st.DataObject) -> None:
         subscription_id = data.draw(st.sampled_from(sorted(self.records)))
-        kind = data.draw(st.sampled_from(["paid", "failed", "updated", "deleted"]))
+        kind: NoticeKind = data.draw(st.sampled_from(["paid", "failed", "updated", "deleted"]))
         at_s = self.now // 1000 - data.draw(st.integers(0, 40 * 86_400))
         record = self.records[subscription_id]
         terms = None if record.terms is None or kind == "deleted" else record.terms.terms

@@ -17,6 +17,7 @@ from nija_common.testing.fixtures_infra import (
     private_kafka,
     private_mongo,
     pytest_terminal_summary,
+    stripe_url,
 )
 from nija_common.values.clock import ManualClock
 
@@ -30,6 +31,7 @@ __all__ = [
     "private_mongo",
     "pytest_terminal_summary",
     "shared_folder",
+    "stripe_url",
 ]
 
 

@@ -100,7 +100,7 @@ class StripePayments:
         params: SubscriptionUpdateParams = {
             "items": [{"id": running.items.data[0].id, "price": price}],
             "default_payment_method": method,
-            "billing_cycle_anchor": {"type": "now"},
+            "billing_cycle_anchor": "now",
             "proration_behavior": "none",
             "add_invoice_items": _credit_items(purchase),
             "cancel_at_period_end": False,

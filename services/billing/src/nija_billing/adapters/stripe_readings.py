@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import stripe
 
@@ -56,17 +56,23 @@ def invoice_of(subscription: stripe.Subscription) -> stripe.Invoice:
 
 
 def payment_intent_of(invoice: stripe.Invoice) -> str | None:
-    """What paid the invoice."""
-    for entry in [] if invoice.payments is None else invoice.payments.data:
-        intent = entry.payment.payment_intent
+    """What paid the invoice; None where it was not paid by one (credit, or outside of Stripe)."""
+    payments: stripe.ListObject[stripe.InvoicePayment] | None = _given(invoice, "payments")
+    for entry in [] if payments is None else payments.data:
+        intent: str | stripe.PaymentIntent | None = _given(entry.payment, "payment_intent")
         if intent is not None:
             return intent if isinstance(intent, str) else intent.id
     return None
 
 
+def _given(thing: stripe.StripeObject, name: str) -> Any:
+    """A field that Stripe leaves out where it does not apply; the package then has no such attribute."""
+    return getattr(thing, name, None)
+
+
 def method_of(method: stripe.PaymentMethod) -> PaymentMethod:
     """As far as it may be shown."""
-    card = method.card
+    card: stripe.PaymentMethod.Card | None = _given(method, "card")
     return PaymentMethod(
         id=method.id,
         type=method.type,

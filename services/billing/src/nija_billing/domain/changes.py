@@ -38,27 +38,33 @@ def followed(
     mine = subscription.subscription_id == record.id
     if not mine and (subscription.plan is not None or record.first_paid_s is None):
         return subscription
-    moved = subscription
-    if record.first_paid_s is not None:
-        ends_at_ms = min(subscription.trial_ends_at_ms, record.first_paid_s * 1000)
-        moved = moved.model_copy(update={"trial_ends_at_ms": ends_at_ms})
+    old = subscription.plan
+    if old is None and record.ended_at_s is None and record.terms is None:
+        return subscription
+    moved = subscription.model_copy(update=_learned(subscription, record))
     if record.ended_at_s is not None:
-        moved = without_plan(moved, max(moved.ended_at_ms or 0, record.ended_at_s * 1000))
-        return _touched(moved, now_ms)
-    old = moved.plan
-    if old is None:
-        if record.terms is None:
-            return subscription
-        old = _begun(record.terms.terms, collected_by)
-    plan = old if record.terms is None else _on_terms(old, record.terms.terms)
-    update: dict[str, Any] = {"subscription_id": record.id, "ended_at_ms": None}
-    if record.customer_id is not None:
-        update["customer_id"] = record.customer_id
+        return _touched(without_plan(moved, max(moved.ended_at_ms or 0, record.ended_at_s * 1000)), now_ms)
+    if record.terms is not None:
+        terms = record.terms.terms
+        plan = _on_terms(old or _begun(terms, collected_by), terms)
+    elif old is not None:
+        plan = old
     if record.payment is not None:
         plan = _paid_or_not(plan, record.payment)
-        if record.payment.invoice.credit_cents is not None:
-            update["credit_cents"] = record.payment.invoice.credit_cents
-    return _touched(moved.model_copy(update={**update, "plan": plan}), now_ms)
+    update = {"subscription_id": record.id, "ended_at_ms": None, "plan": plan}
+    return _touched(moved.model_copy(update=update), now_ms)
+
+
+def _learned(subscription: Subscription, record: VendorSubscription) -> dict[str, Any]:
+    """What holds for the account whether the plan has ended or not: the trial is over once a payment has been made."""
+    update: dict[str, Any] = {}
+    if record.first_paid_s is not None:
+        update["trial_ends_at_ms"] = min(subscription.trial_ends_at_ms, record.first_paid_s * 1000)
+    if record.customer_id is not None:
+        update["customer_id"] = record.customer_id
+    if record.payment is not None and record.payment.invoice.credit_cents is not None:
+        update["credit_cents"] = record.payment.invoice.credit_cents
+    return update
 
 
 def _touched(subscription: Subscription, now_ms: int) -> Subscription:
