@@ -14,11 +14,14 @@ from typing import Any
 import pytest
 
 from nija_common.testing.client import Answer, ApiClient
+from nija_common.testing.exchange import RunningExchange, run_exchange
 from nija_common.testing.platforms import Embedded, wait_for
+from nija_trading.domain.connections import EXCHANGES
 
 ADMIN = ("admin@nija.example", "Quiet-Harbour-Lantern-71")
 START_MS = 1_700_000_100_000
 SPEED = "300"
+ENVIRONMENT = {"NIJA_LIMITS__WEBHOOK_REFUSED_PER_MINUTE": "100000"}
 
 
 def write_calm_candles(folder: Path, bars: int = 20_000) -> Path:
@@ -34,12 +37,23 @@ def write_calm_candles(folder: Path, bars: int = 20_000) -> Path:
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+def exchange() -> Iterator[RunningExchange]:
+    """What stands for every exchange: no test asks a real one."""
+    with run_exchange() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory, exchange: RunningExchange) -> Iterator[Embedded]:
     """The running platform; each worker of a test run has its own."""
     folder = tmp_path_factory.mktemp("api")
     candles = write_calm_candles(folder / "candles")
     options = ["--market", "replay", "--candles", str(candles), "--speed", SPEED]
-    embedded = Embedded(folder, options=options)
+    embedded = Embedded(
+        folder,
+        options=options,
+        env={**ENVIRONMENT, **{f"NIJA_BROKERS__{name.upper()}__BASE_URL": exchange.base_url for name in EXCHANGES}},
+    )
     embedded.create_admin(*ADMIN)
     with embedded:
         yield embedded
