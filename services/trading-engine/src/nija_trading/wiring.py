@@ -8,11 +8,14 @@ from contextlib import asynccontextmanager
 
 from nija_common.errors import SettingsError
 from nija_common.runtime.platform import Platform
-from nija_common.runtime.settings import PlatformSettings
 from nija_trading.adapters.candle_files import CandleFileError, bundled_folder
+from nija_trading.adapters.live_market import LiveMarket
+from nija_trading.adapters.live_venue import LiveVenue
 from nija_trading.adapters.paper_broker import PaperBroker
+from nija_trading.adapters.public_exchange import PublicExchange
 from nija_trading.adapters.replay_market import ReplayMarket
 from nija_trading.deps import Deps
+from nija_trading.domain.matching.terms import VENUES
 from nija_trading.ports import Broker, Market
 from nija_trading.settings import TradingSettings
 from nija_trading.store import TradingStore
@@ -26,7 +29,8 @@ async def build(
     broker: Broker | None = None,
 ) -> AsyncIterator[Deps]:
     """The deps. `market` and `broker` replace those that the settings name. Raises SettingsError for bad candles."""
-    yield Deps(
+    market = market or await market_of(settings, platform)
+    deps = Deps(
         settings=settings,
         clock=platform.clock,
         storage=platform.storage,
@@ -34,20 +38,25 @@ async def build(
         work=platform.work,
         bus=platform.bus,
         freshness=platform.freshness,
-        market=market or await market_of(platform.settings),
+        market=market,
         broker=broker or PaperBroker(),
         draining=platform.draining,
         holder=platform.holder,
         looks=asyncio.Event(),
     )
-
-
-async def market_of(settings: PlatformSettings) -> Market | None:
-    """The replay of the settings' folder; None for live candles, which are not available yet."""
-    if settings.market != "replay":
-        return None
-    folder = settings.candles or bundled_folder()
     try:
-        return await asyncio.to_thread(ReplayMarket.of_folder, folder, settings.speed)
+        yield deps
+    finally:
+        await market.close()
+
+
+async def market_of(settings: TradingSettings, platform: Platform) -> Market:
+    """The exchanges as they trade, or the replay of a folder. Raises SettingsError for bad candles."""
+    if platform.settings.market == "live":
+        exchanges = [PublicExchange(name, platform.clock, settings.brokers.base_url(name)) for name in VENUES]
+        return LiveMarket([LiveVenue(exchange, platform.clock) for exchange in exchanges], platform.clock)
+    folder = platform.settings.candles or bundled_folder()
+    try:
+        return await asyncio.to_thread(ReplayMarket.of_folder, folder, platform.settings.speed)
     except CandleFileError as error:
         raise SettingsError(f"NIJA_CANDLES: {error}") from None

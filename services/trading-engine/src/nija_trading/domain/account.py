@@ -40,6 +40,8 @@ class Ledger(BaseModel):
 
     `matched_ms`: the last step whose candles met the book; `decided_ms`: the last that was decided. Both are
     written with any change only; the steps between them and the shard's own are folded when it is loaded.
+    `late`: what is held in markets whose candles were not there at their steps: (the last step that has met the book,
+    the step at which those behind it have met it; None: they are still awaited).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +50,7 @@ class Ledger(BaseModel):
     matched_ms: int
     decided_ms: int
     protections: dict[str, Any]
+    late: dict[str, tuple[int, int | None]] = Field(default_factory=dict)
 
     @property
     def state(self) -> Protections:
