@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 BOTS_AT_ONCE = 32
 REFRESH_S = 1.0
 AWAITED_S = 0.1
-"""A step that has come and waits for candles is looked at again after this long, if there is no news before."""
+"""A live step that has come and waits for candles is looked at again after this long, if there is no news before."""
 
 
 async def step(worker: Worker) -> float:
@@ -49,7 +49,7 @@ async def step(worker: Worker) -> float:
     if following is None:
         return 1.0
     wait_s = (worker.market.comes_at(clock, following) - await deps.storage.now_ms()) / 1000
-    return wait_s if wait_s > 0 else AWAITED_S
+    return max(wait_s, 0.0 if worker.market.paced else AWAITED_S)
 
 
 async def _catch_up(worker: Worker, shard: HeldShard, due: int) -> None:
