@@ -352,6 +352,8 @@ NOT_VALID: tuple[dict[str, Any], ...] = (
     {"more": "x"},
     {"additional_params": {"unknown": "x"}},
     {"additional_params": {"org_id": "a b"}},
+    {"additional_params": {"password": "\ud800"}},
+    {"api_secret": "\ud800"},
     {"additional_params": "x"},
 )
 
