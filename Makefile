@@ -65,8 +65,9 @@ bench: setup ## Measure: runs every benchmarks/bench_*.py
 	if [ ! -e "$$1" ]; then echo "There is no benchmark yet: benchmarks/ holds no bench_*.py."; exit 0; fi; \
 	for script in "$$@"; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
 
-docs: setup ## Write the generated documents (docs/events.md, docs/settings.md, schemas) again
+docs: setup ## Write the generated documents again (the API document, events, settings, which test shows what)
 	@$(BIN)/python -m nija_cli.documents
+	@$(BIN)/python scripts/api_coverage.py
 
 clean: ## Remove .venv, .tools, caches (not .nija, the data of `make run`)
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

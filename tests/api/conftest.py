@@ -21,7 +21,12 @@ from nija_trading.domain.connections import EXCHANGES
 ADMIN = ("admin@nija.example", "Quiet-Harbour-Lantern-71")
 START_MS = 1_700_000_100_000
 SPEED = "300"
-ENVIRONMENT = {"NIJA_LIMITS__WEBHOOK_REFUSED_PER_MINUTE": "100000"}
+ENVIRONMENT = {
+    "NIJA_LIMITS__WEBHOOK_REFUSED_PER_MINUTE": "100000",
+    "NIJA_LIMITS__STOP_PER_MINUTE": "100000",
+    # The first check of a broker key imports ccxt: seconds, where nothing is compiled yet.
+    "NIJA_TRADING_KEY_CHECK_MS": "25000",
+}
 
 
 def write_calm_candles(folder: Path, bars: int = 20_000) -> Path:
