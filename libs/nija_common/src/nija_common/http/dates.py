@@ -8,6 +8,10 @@ from typing import Literal
 from nija_common.errors import ErrorCode, NijaError
 from nija_common.values.times import DAY_MS
 
+FIRST_MS = -62_135_596_800_000
+LAST_MS = 253_402_300_799_000
+"""The years 1 to 9999 in UTC: what lies outside cannot be written as a date, and is taken for their edge."""
+
 
 def span_ms(start_date: str | None, end_date: str | None) -> tuple[int | None, int | None]:
     """The half-open span in UTC milliseconds; None is unbounded. Raises VALIDATION_ERROR naming the field."""
@@ -26,8 +30,8 @@ def expiry_ms(text: str, name: str) -> int:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        return _milliseconds(_moment(text, name))
-    return _milliseconds(datetime(day.year, day.month, day.day, tzinfo=UTC)) + DAY_MS
+        return _within(_milliseconds(_moment(text, name)))
+    return _within(_milliseconds(datetime(day.year, day.month, day.day, tzinfo=UTC)) + DAY_MS)
 
 
 def _edge(text: str, name: Literal["start_date", "end_date"]) -> int:
@@ -35,9 +39,9 @@ def _edge(text: str, name: Literal["start_date", "end_date"]) -> int:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        return _milliseconds(_moment(text, name)) + (name == "end_date")
+        return _within(_milliseconds(_moment(text, name)) + (name == "end_date"))
     start = _milliseconds(datetime(day.year, day.month, day.day, tzinfo=UTC))
-    return start + DAY_MS if name == "end_date" else start
+    return _within(start + DAY_MS if name == "end_date" else start)
 
 
 def _moment(text: str, name: str) -> datetime:
@@ -49,6 +53,10 @@ def _moment(text: str, name: str) -> datetime:
             continue
         return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     raise _refusal(name, "not a date such as 2026-01-29 or 2026-01-29T10:42:00Z")
+
+
+def _within(ms: int) -> int:
+    return min(max(ms, FIRST_MS), LAST_MS)
 
 
 def _milliseconds(moment: datetime) -> int:
