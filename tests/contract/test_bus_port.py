@@ -194,6 +194,20 @@ async def test_ends_tells_the_offset_after_the_last_record(bus: Bus, topic: Topi
     assert [ends[place] for place in places_of(topic)] == [2, 2, 1, 1]
 
 
+async def test_offsets_tell_where_a_reader_would_start(bus: Bus, topic: Topic) -> None:
+    await bus.send(numbered(topic, 12))
+    first, second, third, fourth = places_of(topic)
+    starts: dict[TopicPartition, Start] = {
+        first: Edge.BEGINNING,
+        second: Edge.END,
+        third: Since(1_600_000_000_000),
+        fourth: Since(4_000_000_000_000),
+    }
+    assert await bus.offsets(starts) == {first: 0, second: 3, third: 0, fourth: 3}
+    assert await bus.offsets({first: 2}) == {first: 2}
+    assert await bus.offsets({}) == {}
+
+
 async def test_records_survive_a_restart(bus_backend: Backend, bus: Bus, topic: Topic) -> None:
     await bus.send(numbered(topic, 8))
     await bus_backend.restart()

@@ -106,7 +106,15 @@ def test_serving_without_what_it_needs_says_what_is_missing() -> None:
 
 
 def test_every_command_has_help_with_an_example() -> None:
-    for command in (["up"], ["serve"], ["migrate"], ["admin", "create"], ["parked", "list"], ["parked", "replay"]):
+    for command in (
+        ["up"],
+        ["serve"],
+        ["migrate"],
+        ["admin", "create"],
+        ["admin", "rotate-keys"],
+        ["parked", "list"],
+        ["parked", "replay"],
+    ):
         done = run_nija([*command, "--help"], env={})
         assert done.returncode == 0
         assert "Example:" in done.stdout

@@ -16,7 +16,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-admin = typer.Typer(help="Look after accounts.", no_args_is_help=True)
+admin = typer.Typer(help="Look after accounts, keys and the audit log.", no_args_is_help=True)
 parked = typer.Typer(help="Events that a consumer could not handle.", no_args_is_help=True)
 app.add_typer(admin, name="admin")
 app.add_typer(parked, name="parked")
@@ -99,6 +99,24 @@ def admin_create(
     else:
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     run(command.create_administrator(email, password, data_dir))
+
+
+@admin.command("verify-audit", epilog="Example: nija admin verify-audit")
+def admin_verify_audit(data_dir: DataDir = None) -> None:
+    """Check that no row of the audit log was changed, removed, inserted or moved; before or while the platform runs."""
+    from nija_cli import audit as command
+    from nija_cli.process import run
+
+    run(command.verify_audit(data_dir))
+
+
+@admin.command("rotate-keys", epilog="Example: nija admin rotate-keys")
+def admin_rotate_keys(data_dir: DataDir = None) -> None:
+    """Put every stored secret under the current key-encryption key, while the platform runs."""
+    from nija_cli import rotation as command
+    from nija_cli.process import run
+
+    run(command.rotate_keys(data_dir))
 
 
 @parked.command("list", epilog="Example: nija parked list")

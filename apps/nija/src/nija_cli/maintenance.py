@@ -8,7 +8,8 @@ from pathlib import Path
 
 from nija_auth.handlers.admins import CreateAdmin, create_admin
 from nija_cli.services import SERVICES, platform_settings, read_environment, without_roles
-from nija_common.runtime.infrastructure import Infrastructure, open_infrastructure, sealer_of
+from nija_common.runtime.infrastructure import Infrastructure, open_infrastructure
+from nija_common.runtime.key_encryption import sealer_of
 from nija_common.runtime.node import Running, migrate, run_node
 from nija_common.runtime.settings import PlatformSettings
 from nija_common.telemetry.logging import configure_logging

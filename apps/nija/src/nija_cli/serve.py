@@ -12,7 +12,8 @@ from nija_cli.services import parts_served_as, platform_settings, read_environme
 from nija_common.errors import ErrorCode, NijaError, SettingsError
 from nija_common.http.envelope import error_response
 from nija_common.http.health import HealthApp, metrics_app
-from nija_common.runtime.infrastructure import open_infrastructure, sealer_of
+from nija_common.runtime.infrastructure import open_infrastructure
+from nija_common.runtime.key_encryption import sealer_of
 from nija_common.runtime.manifest import AsgiApp
 from nija_common.runtime.node import run_node, schema_differences
 from nija_common.runtime.server import address_of, listen, serving, until_told_to_stop

@@ -11,7 +11,8 @@ from nija_cli import demo
 from nija_cli.services import SERVICES, all_parts, platform_settings, read_environment
 from nija_common.errors import SettingsError
 from nija_common.http.health import HealthApp
-from nija_common.runtime.infrastructure import open_infrastructure, sealer_of
+from nija_common.runtime.infrastructure import open_infrastructure
+from nija_common.runtime.key_encryption import sealer_of
 from nija_common.runtime.node import migrate, run_node
 from nija_common.runtime.server import address_of, listen, serving, until_told_to_stop
 from nija_common.telemetry.logging import configure_logging

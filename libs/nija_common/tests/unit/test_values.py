@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import ROUND_HALF_EVEN, Decimal
 
 import pytest
 from hypothesis import given
@@ -97,3 +98,8 @@ async def test_sleepers_of_a_manual_clock_wake_in_order_and_not_before() -> None
     clock.advance(1)
     await asyncio.gather(*tasks)
     assert woken == [1, 2, 3]
+
+
+@given(st.integers(-(10**17), 10**17))
+def test_usd_is_the_nearest_cent_half_to_even(amount: int) -> None:
+    assert usd(amount) == float(decimal_of(amount).quantize(Decimal("0.01"), ROUND_HALF_EVEN))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nija_accounts.domain.positions import Marks
-from nija_accounts.store import Ledgers, Trades, UserSettings
+from nija_accounts.store import Calendar, Ledgers, Trades, UserSettings
 from nija_common.runtime.freshness import Freshness
 from nija_common.storage.unit_of_work import Work
 from nija_common.values.clock import Clock
@@ -21,4 +21,5 @@ class Deps:
     settings: UserSettings
     ledgers: Ledgers
     trades: Trades
+    calendar: Calendar
     marks: Marks

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nija_accounts.domain.allowance import Allowance
+from nija_accounts.domain.calendar import DayOfTrades, MonthOfTrades
 from nija_accounts.domain.ledger import Balance, LastRun, balance_id
 from nija_accounts.domain.positions import OpenPosition
 from nija_accounts.domain.settings import Settings
@@ -13,7 +14,17 @@ from nija_common.storage.port import Range, Storage
 from nija_common.storage.remembered import IdempotentRequest
 from nija_common.values.document import Scalar
 
-COLLECTIONS = (Settings, Allowance, IdempotentRequest, LastRun, Balance, OpenPosition, Trade)
+COLLECTIONS = (
+    Settings,
+    Allowance,
+    IdempotentRequest,
+    LastRun,
+    Balance,
+    OpenPosition,
+    Trade,
+    MonthOfTrades,
+    DayOfTrades,
+)
 PAGE = 200
 
 
@@ -87,6 +98,44 @@ class Trades:
         """Newest first."""
         index, equals, within = _query(wanted)
         page = await self.storage.find(Trade, index, equals, within, limit=limit, descending=True, skip=skip)
+        return list(page.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """How many trades there are, by month and day."""
+
+    storage: Storage
+
+    async def month(self, ledger: str, month: int) -> MonthOfTrades:
+        """The month as stored, else one without trades (version 0)."""
+        name = f"{ledger}/{month}"
+        return await self.storage.get(MonthOfTrades, name) or MonthOfTrades(
+            id=name, ledger=ledger, month=month, counts={}
+        )
+
+    async def day(self, ledger: str, day: int) -> DayOfTrades:
+        """The day as stored, else one without trades (version 0)."""
+        name = f"{ledger}/{day}"
+        return await self.storage.get(DayOfTrades, name) or DayOfTrades(id=name, ledger=ledger, day=day, counts={})
+
+    async def months(self, ledger: str) -> list[MonthOfTrades]:
+        """All of them, newest first."""
+        found: list[MonthOfTrades] = []
+        after: str | None = None
+        while True:
+            page = await self.storage.find(
+                MonthOfTrades, "by_ledger", (ledger,), limit=PAGE, descending=True, after=after
+            )
+            found.extend(page.items)
+            after = page.after
+            if after is None:
+                return found
+
+    async def days(self, ledger: str, first: int, end: int) -> list[DayOfTrades]:
+        """Days from `first` to before `end` (of one month, at most), newest first."""
+        within = Range(first, end)
+        page = await self.storage.find(DayOfTrades, "by_ledger", (ledger,), within, limit=PAGE, descending=True)
         return list(page.items)
 
 

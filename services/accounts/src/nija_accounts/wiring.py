@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from nija_accounts.deps import Deps
 from nija_accounts.domain.positions import Marks
 from nija_accounts.settings import AccountsSettings
-from nija_accounts.store import Ledgers, Trades, UserSettings
+from nija_accounts.store import Calendar, Ledgers, Trades, UserSettings
 from nija_common.runtime.platform import Platform
 
 
@@ -22,5 +22,6 @@ async def build(_: AccountsSettings, platform: Platform) -> AsyncIterator[Deps]:
         settings=UserSettings(platform.storage),
         ledgers=Ledgers(platform.storage),
         trades=Trades(platform.storage),
+        calendar=Calendar(platform.storage),
         marks=Marks(),
     )

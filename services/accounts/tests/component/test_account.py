@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -25,6 +27,7 @@ from nija_common.events.trading import (
 from nija_common.testing import TestPlatform, start_platform
 from nija_common.testing.events import example_of
 from nija_common.values.clock import ManualClock
+from nija_common.values.times import iso
 
 T0 = 1_769_683_320_000
 DAY = 86_400_000
@@ -238,3 +241,47 @@ async def test_marks_of_the_last_hour_are_known_after_a_restart(tmp_path: Path, 
     clock.advance(3500)
     async with start_platform(tmp_path, [SERVICE], clock=clock) as after:
         assert (await get(after, "balance"))["equity"] == 420.0
+
+
+async def test_every_page_of_every_filter_is_that_of_the_whole_history(platform: TestPlatform) -> None:
+    """Trades over three months in every status, some accepted a day before they are filled, against a plain list."""
+    chance = random.Random(11)
+    told: list[tuple[str, str, str, int]] = []
+    events: list[Event] = [ran()]
+    for number in range(160):
+        at_ms, symbol = T0 - chance.randrange(80) * DAY - chance.randrange(DAY), chance.choice(["BTC-USD", "ETH-USD"])
+        status = chance.choice(["pending", "open", "closed", "closed", "cancelled"])
+        ids = {"user_id": "usr_a", "trade_id": f"trd_{number:03}", "symbol": symbol}
+        accepted_ms = at_ms - (DAY if status in ("open", "closed") else 0)
+        events.append(example_of(TradeAccepted, **ids, at_ms=accepted_ms))
+        if status in ("open", "closed"):
+            events.append(example_of(TradeOpened, **ids, at_ms=at_ms))
+        if status == "closed":
+            events.append(example_of(TradeClosed, **ids, opened_at_ms=at_ms))
+        if status == "cancelled":
+            events.append(example_of(TradeCancelled, **ids, accepted_at_ms=at_ms))
+        told.append((ids["trade_id"], symbol, status, at_ms))
+    await given(platform, *events)
+    told.sort(key=lambda row: (row[3], row[0]), reverse=True)
+    for _ in range(60):
+        query: dict[str, Any] = {"page": chance.randrange(1, 8), "per_page": chance.choice([1, 7, 30])}
+        low, high = sorted(T0 - chance.randrange(90 * DAY) // 1000 * 1000 for _ in range(2))
+        of_symbol, of_status = chance.choice([None, "BTC-USD"]), chance.choice([None, "open", "closed", "cancelled"])
+        query |= {} if of_symbol is None else {"symbol": of_symbol}
+        query |= {} if of_status is None else {"status": of_status}
+        if chance.random() < 0.7:
+            query["start_date"] = iso(low)
+        if chance.random() < 0.7:
+            query["end_date"] = iso(high)
+        wanted = [
+            row[0]
+            for row in told
+            if of_symbol in (None, row[1])
+            and of_status in (None, row[2])
+            and ("start_date" not in query or row[3] >= low)
+            and ("end_date" not in query or row[3] <= high)
+        ]
+        page = await get(platform, f"history?{urlencode(query)}")
+        skip = (query["page"] - 1) * query["per_page"]
+        assert page["pagination"]["total_items"] == len(wanted), query
+        assert [t["trade_id"] for t in page["trades"]] == wanted[skip : skip + query["per_page"]], query

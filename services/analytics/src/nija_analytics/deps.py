@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nija_analytics.store import People, Results
+from nija_analytics.domain.exports import Links
+from nija_analytics.store import AuditLog, Cards, Digests, Exports, People, Results, Rows, Totals
+from nija_common.storage.blobs import Blobs
+from nija_common.storage.unit_of_work import Work
 from nija_common.values.clock import Clock
 
 
@@ -13,5 +16,14 @@ class Deps:
     """Everything here may be shared by many requests."""
 
     clock: Clock
+    work: Work
     results: Results
+    rows: Rows
     people: People
+    exports: Exports
+    digests: Digests
+    blobs: Blobs
+    links: Links
+    cards: Cards
+    totals: Totals
+    audit_log: AuditLog

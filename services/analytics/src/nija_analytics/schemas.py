@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypedDict
 
+from nija_analytics.domain.results import date_of
 from nija_analytics.domain.statistics import Performance
 from nija_common.values.money import Units, usd
-from nija_common.values.times import DAY_MS, day_of
 
 
 class _Answer(BaseModel):
@@ -36,12 +37,14 @@ class Metrics(_Answer):
     net_pnl: float
 
 
-class DailyPnl(_Answer):
+class DailyPnl(TypedDict):
+    """Plain dictionaries: years of days are thousands of rows, and objects of a class cost a multiple."""
+
     date: str
     pnl: float
 
 
-class DailyEquity(_Answer):
+class DailyEquity(TypedDict):
     date: str
     equity: float
 
@@ -58,6 +61,7 @@ class PerformanceAnswer(_Answer):
 def performance_answer(period: str, figures: Performance) -> PerformanceAnswer:
     """The figures as their owner sees them."""
     recovery = figures.drawdown.recovery_days
+    dates = [date_of(point.day).isoformat() for point in figures.curve]
     return PerformanceAnswer(
         period=period,
         metrics=Metrics(
@@ -80,8 +84,8 @@ def performance_answer(period: str, figures: Performance) -> PerformanceAnswer:
             total_fees=usd(figures.total_fees),
             net_pnl=usd(figures.net_pnl),
         ),
-        daily_pnl=[DailyPnl(date=day_of(p.day * DAY_MS), pnl=usd(p.pnl)) for p in figures.curve],
-        equity_curve=[DailyEquity(date=day_of(p.day * DAY_MS), equity=usd(p.equity)) for p in figures.curve],
+        daily_pnl=[{"date": date, "pnl": usd(p.pnl)} for date, p in zip(dates, figures.curve, strict=True)],
+        equity_curve=[{"date": date, "equity": usd(p.equity)} for date, p in zip(dates, figures.curve, strict=True)],
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nija_analytics.domain.statistics import (
@@ -134,6 +134,7 @@ def test_sharpe_of_known_returns() -> None:
     assert sharpe_ratio([0.01, 0.01, 0.01]) is None
 
 
+@settings(deadline=None)
 @given(trades_lists)
 def test_every_figure_agrees_with_pandas(trades: list[Trade]) -> None:
     figures = performance(START, folded(trades))
@@ -152,6 +153,7 @@ def test_every_figure_agrees_with_pandas(trades: list[Trade]) -> None:
     assert figures.avg_duration_minutes == pytest.approx(frame.duration_ms.mean() / 60_000)
 
 
+@settings(deadline=None)
 @given(trades_lists)
 def test_every_series_agrees_with_pandas(trades: list[Trade]) -> None:
     figures = performance(START, folded(trades))

@@ -73,13 +73,16 @@ class AuthClient:
 
     async def mailed_token(self, email: str = "ada@nija.example") -> str:
         """Asks for a reset and opens the link's token as notifier would."""
-        before = len(await self.platform.emitted(MailRequested))
+        before = len(await self.mails("reset_password"))
         assert (await self.call("POST", "reset-password", {"email": email})).status_code == 200
         await self.platform.run_loop("auth", "answer-resets")
-        mail = (await self.platform.emitted(MailRequested))[before]
+        mail = (await self.mails("reset_password"))[before]
         assert mail.sealed is not None
         token: bytes = self.deps.sealer.open(mail.sealed, bound_to=mail.mail_id)
         return token.decode()
+
+    async def mails(self, template: str) -> list[MailRequested]:
+        return [e for e in await self.platform.emitted(MailRequested) if e.template == template]
 
     async def audited(self, event_type: str) -> list[AuditRecorded]:
         return [e for e in await self.platform.emitted(AuditRecorded) if e.event_type == event_type]

@@ -44,6 +44,9 @@ async def test_registering_answers_with_the_account_and_tells_the_others(auth: A
     (snapshot,) = await auth.platform.emitted(UserSnapshot)
     assert (snapshot.user_id, snapshot.role, snapshot.status) == (data["user_id"], "user", "active")
     assert (snapshot.registered_at_ms, snapshot.tokens_valid_after_ms) == (now_ms, 0)
+    (welcome,) = await auth.mails("welcome")
+    assert (welcome.user_id, welcome.to, welcome.sealed) == (data["user_id"], "Ada@nija.example", None)
+    assert welcome.fields == {"full_name": "Ada T", "trial_ends": "2026-02-12"}
     (entry,) = await auth.audited("user_registered")
     assert (entry.user_id, entry.ip_address, entry.user_agent) == (data["user_id"], "192.0.2.7", "probe/1")
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from nija_common.events.deliveries import MailRequested
 from nija_common.events.identity import SessionRevoked, UserSnapshot
 
 NEW_PASSWORD = "Quartz-Lantern-Orchard-7"
@@ -19,7 +18,7 @@ async def confirm(auth: Any, token: str, password: str = NEW_PASSWORD) -> Any:
 
 async def test_the_mail_carries_the_token_sealed_and_the_store_only_its_hash(auth: Any, ada: str, on_disk: Any) -> None:
     token = await auth.mailed_token()
-    (mail,) = await auth.platform.emitted(MailRequested)
+    (mail,) = await auth.mails("reset_password")
     assert (mail.user_id, mail.to, mail.template) == (ada, "ada@nija.example", "reset_password")
     assert mail.expires_at_ms == auth.platform.clock.now_ms() + 3_600_000
     assert token not in mail.model_dump_json()
@@ -94,7 +93,7 @@ async def test_an_account_gets_one_reset_mail_a_minute(auth: Any, ada: str) -> N
         await auth.call("POST", "reset-password", {"email": "ada@nija.example"})
     await auth.platform.run_loop("auth", "answer-resets")
     await auth.platform.run_loop("auth", "answer-resets")
-    assert len(await auth.platform.emitted(MailRequested)) == 1
+    assert len(await auth.mails("reset_password")) == 1
     assert await auth.deps.people.reset_requests() == []
 
 
@@ -103,5 +102,5 @@ async def test_a_stranger_and_a_disabled_account_get_no_mail(auth: Any, ada: str
     for email in ("ada@nija.example", "nobody@nija.example", "not an e-mail"):
         assert (await auth.call("POST", "reset-password", {"email": email})).status_code == 200
     await auth.platform.run_loop("auth", "answer-resets")
-    assert await auth.platform.emitted(MailRequested) == []
+    assert await auth.mails("reset_password") == []
     assert await auth.deps.people.reset_requests() == []

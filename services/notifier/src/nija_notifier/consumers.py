@@ -4,8 +4,24 @@ from __future__ import annotations
 
 from nija_common.events.deliveries import MailRequested
 from nija_common.events.identity import SessionRevoked, UserSnapshot
-from nija_common.events.topics import HOUR_MS, MAIL, MARKET_MARKS, SESSIONS, TRADING, USERS
+from nija_common.events.payments import InvoicePaymentFailed
+from nija_common.events.preferences import SettingsSnapshot
+from nija_common.events.subscriptions import SubscriptionSnapshot
+from nija_common.events.topics import (
+    CONTROLS,
+    HOUR_MS,
+    MAIL,
+    MARKET_MARKS,
+    PAYMENTS,
+    SESSIONS,
+    SETTINGS,
+    SUBSCRIPTIONS,
+    TRADING,
+    USERS,
+)
 from nija_common.events.trading import (
+    BotStatusChanged,
+    KillSwitchSnapshot,
     MarketMarked,
     PositionChanged,
     PositionClosed,
@@ -17,18 +33,25 @@ from nija_common.events.trading import (
 )
 from nija_common.runtime.manifest import broadcast, shared
 from nija_common.security.revocations import KEPT_MS
-from nija_notifier.handlers import live, mail, positions
+from nija_notifier.domain.recent import KEPT_S
+from nija_notifier.handlers import live, mail, notices, positions, recipients
 
-SUBSCRIPTIONS = (
+SHARED = (
     shared(
         TRADING,
         {
             PositionOpened: positions.remember,
             PositionChanged: positions.remember,
             PositionClosed: positions.forget,
+            TradeOpened: notices.trade_opened,
+            TradeClosed: notices.trade_closed,
         },
     ),
     shared(MAIL, {MailRequested: mail.want}),
+    shared(USERS, {UserSnapshot: recipients.user_changed}),
+    shared(SETTINGS, {SettingsSnapshot: recipients.settings_changed}),
+    shared(PAYMENTS, {InvoicePaymentFailed: notices.payment_failed}),
+    shared(CONTROLS, {KillSwitchSnapshot: notices.switch_changed}),
 )
 
 BROADCASTS = (
@@ -42,8 +65,13 @@ BROADCASTS = (
             PositionOpened: live.position_changed,
             PositionChanged: live.position_changed,
             PositionClosed: live.position_closed,
+            BotStatusChanged: live.bot_changed,
         },
+        back_ms=KEPT_S * 1000,
     ),
+    broadcast(CONTROLS, {KillSwitchSnapshot: live.switch_changed}),
+    broadcast(PAYMENTS, {InvoicePaymentFailed: live.payment_failed}),
+    broadcast(SUBSCRIPTIONS, {SubscriptionSnapshot: live.subscription_changed}),
     broadcast(MARKET_MARKS, {MarketMarked: live.market_marked}, back_ms=HOUR_MS),
     broadcast(SESSIONS, {SessionRevoked: live.session_ended}, back_ms=KEPT_MS),
     broadcast(USERS, {UserSnapshot: live.user_changed}),

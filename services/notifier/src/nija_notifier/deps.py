@@ -11,9 +11,9 @@ from nija_common.security.tokens import TokenVerifier
 from nija_common.storage.unit_of_work import Work
 from nija_common.values.clock import Clock
 from nija_notifier.domain.hub import Hub
-from nija_notifier.ports import Mailer
+from nija_notifier.ports import History, Mailer
 from nija_notifier.settings import NotifierSettings
-from nija_notifier.store import Deliveries, Positions
+from nija_notifier.store import Circulars, Deliveries, Positions, Recipients
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +32,6 @@ class Deps:
     mailer: Mailer
     positions: Positions
     deliveries: Deliveries
+    recipients: Recipients
+    circulars: Circulars
+    history: History

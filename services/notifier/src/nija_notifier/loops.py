@@ -1,4 +1,4 @@
-"""What notifier does on its own: sends mails that are wanted, and closes sockets whose time is up."""
+"""What notifier does on its own: sends mails, brings circulars to everybody, closes sockets whose time is up."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ import structlog
 from nija_common.errors import NijaError
 from nija_common.runtime.manifest import Loop, Task
 from nija_notifier.deps import Deps
-from nija_notifier.handlers import mail
+from nija_notifier.domain.mail import Waiting
+from nija_notifier.handlers import mail, notices
 
 log = structlog.get_logger(__name__)
 
 MAILS_A_TURN = 20
+LINES: tuple[Waiting, ...] = ("wanted", "queued")
+CIRCULARS_A_TURN = 10
+PAGES_A_TURN = 20
 AT_ONCE = 4
 SETTLE_PAUSES_S = (0.1, 1.0, 3.0)
 LOOK_EVERY_S = 1.0
@@ -21,8 +25,8 @@ FORGET_EVERY_S = 600.0
 
 
 async def send_mails(deps: Deps) -> None:
-    """Tries what is due, a few at once: one slow server reply does not hold up the others."""
-    due = await deps.deliveries.due(deps.clock.now_ms(), MAILS_A_TURN)
+    """Tries what is due of each line, a few at once: one slow server reply does not hold up the others."""
+    due = [d for line in LINES for d in await deps.deliveries.due(line, deps.clock.now_ms(), MAILS_A_TURN)]
     slots = asyncio.Semaphore(AT_ONCE)
 
     async def one(mail_id: str) -> None:
@@ -47,6 +51,14 @@ async def _send(deps: Deps, mail_id: str) -> None:
     await deps.work.run(mail.settle, deps, outcome, queue=mail_id)
 
 
+async def spread_circulars(deps: Deps) -> None:
+    """Some pages of each circular that is under way."""
+    for circular in await deps.circulars.under_way(CIRCULARS_A_TURN):
+        for _ in range(PAGES_A_TURN):
+            if not await deps.work.run(notices.spread, deps, circular.id, queue=circular.id):
+                break
+
+
 async def look_at_sockets(deps: Deps) -> None:
     """Once a second: who has not signed in in time, whose token has expired."""
     forget_at = deps.clock.monotonic() + FORGET_EVERY_S
@@ -66,5 +78,6 @@ async def drain_sockets(deps: Deps) -> None:
 
 
 SEND_MAILS = Loop("send-mails", every_s=1.0, run=send_mails)
+SPREAD_CIRCULARS = Loop("spread-circulars", every_s=1.0, run=spread_circulars)
 LOOK_AT_SOCKETS = Task("look-at-sockets", look_at_sockets)
 DRAIN_SOCKETS = Task("drain-sockets", drain_sockets)

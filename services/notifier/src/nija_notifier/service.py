@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from nija_common.runtime.manifest import Role, Service
+from nija_common.runtime.manifest import Role, SealedIn, Service
 from nija_notifier import consumers, loops, store, wiring
 from nija_notifier.api.socket import sockets
+from nija_notifier.domain.mail import Delivery
+from nija_notifier.handlers.letters import rewrapped
 from nija_notifier.settings import NotifierSettings
 
 SERVICE = Service(
@@ -17,7 +19,8 @@ SERVICE = Service(
             subscriptions=consumers.BROADCASTS,
             tasks=(loops.LOOK_AT_SOCKETS, loops.DRAIN_SOCKETS),
         ),
-        "consumer": Role(subscriptions=consumers.SUBSCRIPTIONS, loops=(loops.SEND_MAILS,)),
+        "consumer": Role(subscriptions=consumers.SHARED, loops=(loops.SEND_MAILS, loops.SPREAD_CIRCULARS)),
     },
     collections=store.COLLECTIONS,
+    sealed=(SealedIn(Delivery, rewrapped, index="by_due"),),
 )

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from nija_common.events.catalogue import codec
 from nija_common.runtime.platform import Platform
 from nija_common.runtime.settings import PlatformSettings
 from nija_common.values.clock import Clock
+from nija_notifier.adapters.history import BusHistory
 from nija_notifier.adapters.mailers import FolderMailer, SmtpMailer, smtp_server
 from nija_notifier.deps import Deps
 from nija_notifier.domain.hub import Hub
 from nija_notifier.ports import Mailer
 from nija_notifier.settings import NotifierSettings
-from nija_notifier.store import Deliveries, Positions
+from nija_notifier.store import Circulars, Deliveries, Positions, Recipients
 
 
 @asynccontextmanager
@@ -32,6 +34,9 @@ async def build(settings: NotifierSettings, platform: Platform, mailer: Mailer |
         mailer=mailer or mailer_of(settings, platform.settings, platform.clock),
         positions=Positions(platform.storage),
         deliveries=Deliveries(platform.storage),
+        recipients=Recipients(platform.storage),
+        circulars=Circulars(platform.storage),
+        history=BusHistory(platform.bus, codec(), platform.clock),
     )
 
 

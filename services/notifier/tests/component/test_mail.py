@@ -129,8 +129,8 @@ async def test_a_passing_refusal_is_tried_again_later_with_growing_pauses(
         await posting.run_loop("notifier", "send-mails")
         kept = await delivery(posting)
         assert (kept.status, kept.attempts, kept.reason) == ("wanted", attempt, "SMTP 451")
-        assert await deliveries.due(clock.now_ms() + pause * 1000 - 1, 10) == []
-        assert len(await deliveries.due(clock.now_ms() + pause * 1000, 10)) == 1
+        assert await deliveries.due("wanted", clock.now_ms() + pause * 1000 - 1, 10) == []
+        assert len(await deliveries.due("wanted", clock.now_ms() + pause * 1000, 10)) == 1
         clock.advance(pause)
     await posting.run_loop("notifier", "send-mails")
     assert (await delivery(posting)).status == "sent"

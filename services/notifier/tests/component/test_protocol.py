@@ -118,7 +118,7 @@ async def test_a_sixth_connection_of_a_user_is_closed_with_4429_and_a_freed_plac
         ('{"type":"subscribe","channel":"positions:usr_b"}', "channel"),
         ('{"type":"subscribe"}', "channel"),
         ('{"type":"subscribe","channel":["trades"]}', "channel"),
-        ('{"type":"unsubscribe","channel":"alerts"}', "channel"),
+        ('{"type":"unsubscribe","channel":"orders"}', "channel"),
         ('{"type":"shout"}', "type"),
         ("{}", "type"),
         ("[]", "message"),
@@ -201,7 +201,7 @@ async def test_connections_leave_nothing_behind(server: SocketServer) -> None:
     for client in clients:
         await client.connection.close()
     await eventually(lambda: bool(hub.open_connections == 0), "all connections are forgotten")
-    assert not hub.follows_trades("usr_1")
+    assert not hub.connections_of("usr_1")
     assert not hub.watches_positions("usr_1")
 
 

@@ -9,12 +9,15 @@ from typing import Any
 import orjson
 import pytest
 
-from nija_common.events.trading import PositionChanged, PositionClosed, PositionOpened
+from nija_common.events.payments import InvoicePaymentFailed
+from nija_common.events.trading import KillSwitchSnapshot, PositionChanged, PositionClosed, PositionOpened, TradeOpened
 from nija_common.security.tokens import Claims
 from nija_common.testing.events import example_of
+from nija_notifier.domain.alerts import payment_failed
 from nija_notifier.domain.hub import Book, Connection, Hub
 from nija_notifier.domain.outbox import Outbox
 from nija_notifier.domain.positions import Mark, OpenPosition, open_position
+from nija_notifier.domain.trade_updates import TradeUpdate
 
 LogEvent = PositionOpened | PositionChanged | PositionClosed
 
@@ -28,6 +31,11 @@ def connection(hub: Hub, user_id: str = "usr_a", limit: int = 1_000_000) -> Conn
     hub.connected(made)
     assert hub.signed_in(made, claims(user_id)) is None
     return made
+
+
+def trade(number: int, user_id: str = "usr_a", partition: int = 0) -> TradeUpdate:
+    """An update of one size, whatever its number below 1,000."""
+    return TradeUpdate(example_of(TradeOpened, user_id=user_id), partition, 1_000 + number)
 
 
 def drained(connection: Connection) -> list[dict[str, Any]]:
@@ -172,15 +180,41 @@ def test_a_reader_too_slow_for_its_trades_is_closed_and_holds_nothing_any_more()
     slow, quick = connection(hub, limit=10_000), connection(hub)
     for each in (slow, quick):
         hub.follow(each, "trades")
-    frame = '{"type":"trade_executed"}' + " " * 975
-    for n in range(20):
-        hub.trade("usr_a", frame)
+    size = len(trade(0).frame())
+    for n in range(40):
+        hub.trade(trade(n), 0.0)
         assert slow.outbox.waiting_bytes <= 10_000
-        assert (slow.outbox.closing is None) == (n < 10)
+        assert (slow.outbox.closing is None) == ((n + 1) * size < 10_000)
     assert slow.outbox.closing is not None
     assert slow.outbox.closing.code == 4408
     assert slow.outbox.next() is None
-    assert len(drained(quick)) == 20
+    assert len(drained(quick)) == 40
+
+
+def test_alerts_are_never_dropped_either_whoever_is_too_slow_for_them_is_closed() -> None:
+    hub = Hub()
+    slow = connection(hub, limit=1_000)
+    hub.follow(slow, "alerts")
+    failed = payment_failed(example_of(InvoicePaymentFailed, user_id="usr_a"))
+    for n in range(1, 6):
+        hub.alert(failed)
+        assert (slow.outbox.closing is None) == (n * len(failed.frame) <= 1_000)
+    assert slow.outbox.closing is not None
+    assert slow.outbox.closing.code == 4408
+
+
+def test_alerts_of_one_user_reach_nobody_else_and_those_for_everybody_reach_all() -> None:
+    hub = Hub()
+    mine, other = connection(hub), connection(hub, "usr_b")
+    for each in (mine, other):
+        hub.follow(each, "alerts")
+    hub.alert(hub.alarms.switch_changed(example_of(KillSwitchSnapshot, scope="usr_a")))
+    hub.alert(hub.alarms.switch_changed(example_of(KillSwitchSnapshot, scope="global")))
+    assert [m["data"]["scope"] for m in drained(mine)] == ["user", "global"]
+    assert [m["data"]["scope"] for m in drained(other)] == ["global"]
+    for scope in ("usr_a", "global"):
+        hub.alert(hub.alarms.switch_changed(example_of(KillSwitchSnapshot, scope=scope, active=False)))
+    assert len(hub.alarms) == 0
 
 
 def test_a_frame_is_built_once_however_many_tabs_take_it() -> None:

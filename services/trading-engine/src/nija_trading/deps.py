@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from nija_common.bus.port import Bus
 from nija_common.runtime.freshness import Freshness
+from nija_common.security.sealing import Sealer
 from nija_common.storage.port import Storage
 from nija_common.storage.unit_of_work import Work
 from nija_common.values.clock import Clock
-from nija_trading.ports import Broker, Market
+from nija_trading.ports import Broker, BrokerKeys, Market
 from nija_trading.settings import TradingSettings
 from nija_trading.store import TradingStore
 
@@ -29,6 +30,8 @@ class Deps:
     freshness: Freshness
     market: Market | None
     broker: Broker
+    keys: BrokerKeys
+    sealer: Sealer
     draining: asyncio.Event
     holder: str
     looks: asyncio.Event

@@ -8,6 +8,7 @@ from typing import Protocol
 from nija_trading.domain.apex.parameters import RiskProfile
 from nija_trading.domain.apex.step import SymbolClose
 from nija_trading.domain.brokering import Reply
+from nija_trading.domain.connections import BrokerKey, KeyReport
 from nija_trading.domain.controls import MarketClock
 from nija_trading.domain.desk import Desk
 from nija_trading.domain.records import Order
@@ -74,4 +75,16 @@ class Broker(Protocol):
     async def cash(self, desk: Desk) -> int | None:
         """The ledger's cash in units of 1e-8, to be compared with what its recorded fills explain. None where that is not
         possible now: an order may have been filled of which the desk does not know yet."""
+        ...
+
+
+class BrokerKeys(Protocol):
+    """Tries keys at exchanges. All calls with one key go one after the other."""
+
+    async def check(self, broker: str, key: BrokerKey) -> KeyReport:
+        """Asks the exchange what the key may do and how much cash there is.
+
+        Raises INVALID_API_KEY where the exchange refuses the key, BROKER_ERROR where it cannot be asked. What the
+        exchange or its library said is in neither.
+        """
         ...

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictBool, StrictStr, field_validator
 
 from nija_common.events.trading import BotStatus
 from nija_trading.domain.account import Strategy
+from nija_trading.domain.connections import ConnectionStatus
 from nija_trading.domain.standing import SwitchState
+
+PRINTABLE = r"[\x21-\x7e]+"
 
 
 class _Body(BaseModel):
@@ -114,3 +118,62 @@ class ReleaseBody(_Body):
 class ReleaseAnswer(BaseModel):
     message: str
     timestamp: str
+
+
+class AdditionalParams(_Body):
+    """What some exchanges ask for besides key and secret: a pass phrase (OKX, KuCoin, Bitget), Coinbase's organisation
+    where the key's name was given without it, a user or account id."""
+
+    password: Annotated[SecretStr, Field(min_length=1, max_length=256)] | None = None
+    org_id: Annotated[StrictStr, Field(pattern=f"^{PRINTABLE}$", max_length=128)] | None = None
+    uid: Annotated[StrictStr, Field(pattern=f"^{PRINTABLE}$", max_length=128)] | None = None
+    account_id: Annotated[StrictStr, Field(pattern=f"^{PRINTABLE}$", max_length=128)] | None = None
+
+
+class BrokerBody(_Body):
+    broker: Annotated[StrictStr, Field(min_length=1, max_length=64)]
+    api_key: Annotated[SecretStr, Field(min_length=1, max_length=512)]
+    api_secret: Annotated[SecretStr, Field(min_length=1, max_length=4096)]
+    additional_params: AdditionalParams = AdditionalParams()
+
+    @field_validator("api_key")
+    @classmethod
+    def _one_word(cls, value: SecretStr) -> SecretStr:
+        """A key is sent in a header."""
+        if re.fullmatch(PRINTABLE, value.get_secret_value().strip()) is None:
+            raise ValueError("must be printable characters without spaces")
+        return value
+
+
+class BrokerConnectedAnswer(BaseModel):
+    broker_id: str
+    message: str
+    status: ConnectionStatus
+
+
+class BrokerView(BaseModel):
+    broker_id: str
+    name: str
+    display_name: str
+    status: ConnectionStatus
+    last_connected: str | None
+    api_key_masked: str
+    permissions: list[str]
+    created_at: str
+
+
+class BrokersAnswer(BaseModel):
+    brokers: list[BrokerView]
+
+
+class BrokerRemovedAnswer(BaseModel):
+    message: str
+    open_positions: int
+    warning: str | None = None
+
+
+class BrokerTestAnswer(BaseModel):
+    status: ConnectionStatus
+    latency_ms: int
+    permissions: list[str]
+    account_balance: float

@@ -12,6 +12,7 @@ from nija_common.values.document import Document, Scalar
 from nija_trading.domain.account import Account
 from nija_trading.domain.alerts import SeenAlert, WebhookKey
 from nija_trading.domain.commands import Command
+from nija_trading.domain.connections import BrokerConnection, KeyCheck
 from nija_trading.domain.controls import GLOBAL, REPLAY, UNTRIPPED, GlobalSwitch, MarketClock, Shard, shard_id
 from nija_trading.domain.desk import Desk
 from nija_trading.domain.gates import Allowance
@@ -21,9 +22,11 @@ from nija_trading.domain.standing import Preferences, Standing
 
 COLLECTIONS: tuple[type[Document], ...] = (
     Account,
+    BrokerConnection,
     Command,
     GlobalSwitch,
     IdempotentRequest,
+    KeyCheck,
     MarketClock,
     Order,
     PaperAccount,
@@ -132,6 +135,16 @@ class TradingStore:
 
     async def seen_alert(self, alert_id: str) -> SeenAlert | None:
         return await self.storage.get(SeenAlert, alert_id)
+
+    async def connection(self, broker_id: str) -> BrokerConnection | None:
+        return await self.storage.get(BrokerConnection, broker_id)
+
+    async def connections(self, user_id: str) -> list[BrokerConnection]:
+        """A user's connections, oldest first."""
+        return await self._all(BrokerConnection, "by_user", (user_id,))
+
+    async def key_check(self, check_id: str) -> KeyCheck | None:
+        return await self.storage.get(KeyCheck, check_id)
 
     async def _all(self, kind: type[D], index: str, equals: Sequence[Scalar]) -> list[D]:
         found: list[D] = []

@@ -21,7 +21,7 @@ from nija_common.runtime.node import Node, Part, run_node
 from nija_common.runtime.settings import load
 from nija_common.testing import TestPlatform, start_platform
 from nija_common.values.clock import Clock, SystemClock
-from nija_common.values.tiers import registration_defaults
+from nija_common.values.tiers import Tier, effective, registration_defaults
 from nija_trading.domain.apex.parameters import PROFILES, RiskLevel
 from nija_trading.domain.apex.simulate import Simulation, simulate
 from nija_trading.domain.apex.step import Rulebook
@@ -164,6 +164,28 @@ async def settle_all(desks: Sequence[Desk], advanced: AdvancedSettings | None = 
     await platform.given_events(*users, source="auth")
     await platform.given_events(*trials, source="billing")
     await platform.given_events(*settings, source="accounts")
+
+
+async def tell_tier(desk: Desk, tier: Tier, *, live: bool) -> None:
+    """Billing's word on the tier of a user; `live`: it rests on a payment."""
+    snapshot = SubscriptionSnapshot(
+        user_id=desk.user_id,
+        subscription_id="sub_a",
+        tier=tier,
+        interval="monthly",
+        status="active",
+        trial_ends_at_ms=None,
+        period_start_ms=None,
+        period_end_ms=None,
+        cancel_at_period_end=False,
+        effective=(effective(tier, from_ms=0, live=live),),
+    )
+    await desk.platform.given_events(snapshot, source="billing")
+
+
+@pytest.fixture
+def standing_of() -> Callable[..., Any]:
+    return tell_tier
 
 
 @pytest.fixture

@@ -170,6 +170,13 @@ class KafkaBus:
             raise BusUnavailable(f"cannot ask Kafka where partitions end: {error!r}") from error
         return {self._names.inner(p): offset for p, offset in found.items()}
 
+    async def offsets(self, starts: Mapping[TopicPartition, Start]) -> dict[TopicPartition, int]:
+        if not starts:
+            return {}
+        with heeding_cancellation():
+            found = await self._resolve(await self._open_ends_client(), starts)
+        return {self._names.inner(p): offset for p, offset in found.items()}
+
     async def committed(self, group: str, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         if not places:
             return {}

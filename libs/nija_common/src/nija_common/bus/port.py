@@ -165,6 +165,10 @@ class Bus(Protocol):
         """For each partition the offset after its last committed record. Raises BusUnavailable."""
         ...
 
+    async def offsets(self, starts: Mapping[TopicPartition, Start]) -> dict[TopicPartition, int]:
+        """Where a reader with these starts would begin now; a time after the last record is the end. Raises BusUnavailable."""
+        ...
+
     async def committed(self, group: str, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The group's committed offsets; a partition without one is left out."""
         ...

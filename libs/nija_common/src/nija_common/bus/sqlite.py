@@ -66,11 +66,7 @@ class SqliteBus:
     @asynccontextmanager
     async def _open_reader(self, starts: Mapping[TopicPartition, Start]) -> AsyncIterator[Reader]:
         reader = SqliteReader(Feed(self._engine, self._lanes, self._database.tail))
-        lanes = {where: self._lane(where) for where in starts}
-        offsets = await self._read(
-            lambda connection: {where: _offset_of(connection, lanes[where], start) for where, start in starts.items()}
-        )
-        reader.feed.place(offsets)
+        reader.feed.place(await self.offsets(starts))
         try:
             yield reader
         finally:
@@ -91,6 +87,12 @@ class SqliteBus:
         lanes = {self._lane(where): where for where in places}
         found = await self._read(lambda connection: sqlite_log.ends(connection, lanes))
         return {lanes[lane]: end for lane, end in found.items()}
+
+    async def offsets(self, starts: Mapping[TopicPartition, Start]) -> dict[TopicPartition, int]:
+        lanes = {where: self._lane(where) for where in starts}
+        return await self._read(
+            lambda connection: {where: _offset_of(connection, lanes[where], start) for where, start in starts.items()}
+        )
 
     async def committed(self, group: str, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         lanes = {self._lane(where): where for where in places}

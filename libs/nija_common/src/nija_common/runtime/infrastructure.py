@@ -6,10 +6,6 @@ tests and benchmarks.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import os
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,21 +14,23 @@ from pathlib import Path
 from nija_common.bus.port import Bus
 from nija_common.errors import SettingsError
 from nija_common.runtime.settings import PlatformSettings
-from nija_common.security.sealing import Sealer
+from nija_common.storage.blobs import Blobs, FolderBlobs
 from nija_common.storage.port import Outbox, Storage
 from nija_common.values.clock import Clock
 
 DATABASE_FILE = "nija.sqlite3"
-KEY_FILE = "key-encryption.key"
+FILES_FOLDER = "files"
 
 
 @dataclass(frozen=True, slots=True)
 class Infrastructure:
-    """Store and bus, opened. `outbox_of` answers None where the store is the bus as well; `prune` drops what retention allows."""
+    """Store and bus, opened. `outbox_of` answers None where the store is the bus as well; `blobs_of` a service's files;
+    `prune` drops what retention allows."""
 
     bus: Bus
     storage_of: Callable[[str], Storage]
     outbox_of: Callable[[str], Outbox | None]
+    blobs_of: Callable[[str], Blobs]
     prune: Callable[[], Awaitable[object]] | None = None
 
 
@@ -72,7 +70,7 @@ async def _embedded(stack: AsyncExitStack, settings: PlatformSettings, clock: Cl
         await database.prune()
         await bus.prune()
 
-    return Infrastructure(bus, database.storage, lambda _: None, prune)
+    return Infrastructure(bus, database.storage, lambda _: None, _folders(settings), prune)
 
 
 async def _sqlite_with_kafka(
@@ -85,7 +83,7 @@ async def _sqlite_with_kafka(
         SqliteDatabase.open(settings.data_dir / DATABASE_FILE, clock, outbox=True, second=second)
     )
     bus = await _kafka(stack, settings)
-    return Infrastructure(bus, database.storage, database.outbox, database.prune)
+    return Infrastructure(bus, database.storage, database.outbox, _folders(settings), database.prune)
 
 
 async def _distributed(stack: AsyncExitStack, settings: PlatformSettings) -> Infrastructure:
@@ -97,7 +95,11 @@ async def _distributed(stack: AsyncExitStack, settings: PlatformSettings) -> Inf
         MongoServer.open(settings.mongo_url.get_secret_value(), namespace=settings.namespace)
     )
     bus = await _kafka(stack, settings)
-    return Infrastructure(bus, server.storage, server.outbox)
+    return Infrastructure(bus, server.storage, server.outbox, server.blobs)
+
+
+def _folders(settings: PlatformSettings) -> Callable[[str], Blobs]:
+    return lambda service: FolderBlobs(settings.data_dir / FILES_FOLDER / service)
 
 
 async def _kafka(stack: AsyncExitStack, settings: PlatformSettings) -> Bus:
@@ -114,36 +116,3 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise SettingsError(f"NIJA_DATA_DIR: {error.strerror}: {folder}") from None
-
-
-def sealer_of(settings: PlatformSettings, *, may_make: bool) -> Sealer:
-    """The sealer of the key-encryption key in the settings, else in the data folder, where `may_make` makes one (0600).
-
-    Raises SettingsError for a key that is missing or not 32 bytes.
-    """
-    if settings.key_encryption_key is not None:
-        return Sealer(_decoded(settings.key_encryption_key.get_secret_value(), "NIJA_KEY_ENCRYPTION_KEY"))
-    if not may_make:
-        raise SettingsError("NIJA_KEY_ENCRYPTION_KEY: missing; 32 random bytes in base64, the same for every service")
-    make_folder(settings.data_dir)
-    path = settings.data_dir / KEY_FILE
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return Sealer(_decoded(path.read_text("ascii").strip(), str(path)))
-    key = secrets.token_bytes(32)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(base64.b64encode(key) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return Sealer(key)
-
-
-def _decoded(text: str, name: str) -> bytes:
-    try:
-        key = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise SettingsError(f"{name}: not base64") from None
-    if len(key) != 32:
-        raise SettingsError(f"{name}: has {len(key)} bytes where 32 are needed")
-    return key

@@ -15,6 +15,7 @@ from fastapi import APIRouter
 from nija_common.bus.port import Edge, Since
 from nija_common.events.base import Event
 from nija_common.events.topics import Kind, Topic
+from nija_common.security.sealing import Sealer
 from nija_common.values.document import Document
 
 if TYPE_CHECKING:
@@ -94,6 +95,20 @@ class Role:
 
 
 @dataclass(frozen=True, slots=True)
+class SealedIn:
+    """Documents that hold sealed secrets, for a change of key-encryption keys.
+
+    `rewrapped` answers the document with each of them wrapped by the key that seals now (`Sealer.rewrap`), or an equal
+    one. All documents are found by `index`, or there is only the one with `document_id`.
+    """
+
+    kind: type[Document]
+    rewrapped: Callable[[Any, Sealer], Document]
+    index: str = ""
+    document_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """One service: name as in commands and groups, its settings block, how its deps are built, its roles."""
 
@@ -103,6 +118,7 @@ class Service:
     roles: Mapping[str, Role]
     collections: tuple[type[Document], ...] = ()
     produces: tuple[Topic, ...] = ()
+    sealed: tuple[SealedIn, ...] = ()
     served_as: Mapping[str, str] = field(default_factory=dict)
     """Roles that `nija serve` starts under a name of their own: role -> name. The rest run under the service's name."""
 

@@ -189,6 +189,7 @@ async def _open(stack: AsyncExitStack, node: Node, part: Part) -> Running:
         settings=node.settings,
         clock=node.clock,
         storage=reads,
+        blobs=node.infrastructure.blobs_of(service.name),
         bus=node.infrastructure.bus,
         work=work,
         tokens=node.tokens,

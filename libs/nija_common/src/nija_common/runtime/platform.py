@@ -11,6 +11,7 @@ from nija_common.runtime.manifest import AsgiApp
 from nija_common.runtime.settings import PlatformSettings
 from nija_common.security.sealing import Sealer
 from nija_common.security.tokens import TokenVerifier
+from nija_common.storage.blobs import Blobs
 from nija_common.storage.port import Storage
 from nija_common.storage.unit_of_work import Work
 from nija_common.values.clock import Clock
@@ -25,7 +26,7 @@ class LocalApps:
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """One service's view of the platform. `storage` is its own database only.
+    """One service's view of the platform. `storage` is its own database only, `blobs` its own files.
 
     `local` holds the other services' apps where they run in this process (`nija up`), else it stays empty
     and the gateway goes by the addresses of its settings.
@@ -35,6 +36,7 @@ class Platform:
     settings: PlatformSettings
     clock: Clock
     storage: Storage
+    blobs: Blobs
     bus: Bus
     work: Work
     tokens: TokenVerifier

@@ -40,6 +40,10 @@ class PlatformSettings(Block):
     key_encryption_key: SecretStr | None = Field(
         None, description="32 bytes, base64: seals secrets. `nija up` makes one in the data folder."
     )
+    key_encryption_keys_old: SecretStr | None = Field(
+        None,
+        description="More such keys, comma-separated, that open what they sealed but seal nothing: for a change of keys.",
+    )
     jwks_url: str | None = Field(None, description="Where a service fetches auth's public keys.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     otlp_endpoint: str | None = Field(None, description="OpenTelemetry collector (OTLP over HTTP) for traces.")

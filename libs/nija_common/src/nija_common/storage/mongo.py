@@ -17,6 +17,7 @@ from pymongo.read_concern import ReadConcern
 
 from nija_common.errors import SettingsError
 from nija_common.storage import mongo_commit, mongo_rights, mongo_schema
+from nija_common.storage.mongo_blobs import MongoBlobs
 from nija_common.storage.mongo_errors import translated
 from nija_common.storage.mongo_outbox import Bell, MongoOutbox
 from nija_common.storage.mongo_query import Select
@@ -76,6 +77,10 @@ class MongoServer:
         database = self._database(service)
         bell = self._bells.setdefault(database.name, Bell(database))
         return MongoOutbox(database, bell)
+
+    def blobs(self, service: str) -> MongoBlobs:
+        """The files of this service."""
+        return MongoBlobs(self._database(service))
 
     def _database(self, service: str) -> AsyncDatabase[Raw]:
         return self._client[database_name(self._namespace, service)]

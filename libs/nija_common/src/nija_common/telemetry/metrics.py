@@ -39,6 +39,7 @@ COMMANDS_WAITING = Gauge("nija_commands_waiting", "Commands not yet taken.")
 SOCKETS_OPEN = Gauge("nija_sockets_open", "Open sockets.")
 SOCKET_MESSAGES = Counter("nija_socket_messages", "Messages written to sockets.", ["channel"])
 SOCKET_CLOSES = Counter("nija_socket_closes", "Sockets closed by us.", ["code"])
+SOCKET_RESUMES = Counter("nija_socket_resumes", "Subscriptions to trades that asked for what they missed.", ["outcome"])
 MAILS = Counter("nija_mails", "Mails by outcome.", ["template", "outcome"])
 
 LOOP_FAILURES = Counter("nija_loop_failures", "Failed turns of a loop.", ["service", "loop"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import structlog
@@ -21,8 +22,12 @@ from nija_common.testing.fixtures_infra import (
 )
 from nija_common.values.clock import ManualClock
 
+if TYPE_CHECKING:
+    from nija_common.testing.exchange import RunningExchange
+
 __all__ = [
     "clock",
+    "fake_exchange",
     "kafka_bootstrap",
     "lost_sockets_are_collected",
     "mongo_url",
@@ -65,6 +70,15 @@ def lost_sockets_are_collected(request: pytest.FixtureRequest) -> Iterator[None]
 def clock() -> ManualClock:
     """A clock that stands still until the test advances it."""
     return ManualClock()
+
+
+@pytest.fixture
+def fake_exchange() -> Iterator[RunningExchange]:
+    """A fake exchange of this test's own, over real HTTP; without markets, keys and faults."""
+    from nija_common.testing.exchange import run_exchange
+
+    with run_exchange() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

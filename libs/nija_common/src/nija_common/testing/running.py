@@ -18,7 +18,8 @@ from nija_common.events.catalogue import codec
 from nija_common.events.topics import Topic
 from nija_common.http import local
 from nija_common.runtime import loops
-from nija_common.runtime.infrastructure import open_infrastructure, sealer_of
+from nija_common.runtime.infrastructure import open_infrastructure
+from nija_common.runtime.key_encryption import sealer_of
 from nija_common.runtime.manifest import Service
 from nija_common.runtime.node import Node, Part, migrate, run_node
 from nija_common.runtime.platform import LocalApps

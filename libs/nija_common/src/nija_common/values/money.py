@@ -11,6 +11,7 @@ Units = int
 """An amount or quantity in units of 1e-8."""
 
 SCALE = 100_000_000
+UNITS_A_CENT = SCALE // 100
 
 
 def units(value: str | int | float | Decimal) -> Units:
@@ -31,7 +32,10 @@ def text_of(amount: Units) -> str:
 
 def usd(amount: Units) -> float:
     """For an answer: USD rounded to 2 places (half to even)."""
-    return float(decimal_of(amount).quantize(Decimal("0.01"), ROUND_HALF_EVEN))
+    cents, rest = divmod(amount, UNITS_A_CENT)
+    if 2 * rest > UNITS_A_CENT or (2 * rest == UNITS_A_CENT and cents % 2):
+        cents += 1
+    return cents / 100
 
 
 def quantity(amount: Units) -> float:

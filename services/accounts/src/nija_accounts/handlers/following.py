@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nija_accounts.deps import Deps
-from nija_accounts.domain import trades
+from nija_accounts.domain import calendar, trades
 from nija_accounts.domain.ledger import Balance, after_run, balance_id
 from nija_accounts.domain.positions import Mark, open_position
 from nija_accounts.domain.trades import Trade
@@ -69,27 +69,27 @@ async def position_closed(deps: Deps, received: Received[PositionClosed], uow: U
 
 async def trade_accepted(deps: Deps, received: Received[TradeAccepted], uow: UnitOfWork) -> None:
     stored = await deps.trades.get(received.event.trade_id)
-    _keep(uow, stored, trades.accepted(stored, received.event))
+    await _keep(deps, uow, stored, trades.accepted(stored, received.event))
 
 
 async def trade_opened(deps: Deps, received: Received[TradeOpened], uow: UnitOfWork) -> None:
     stored = await deps.trades.get(received.event.trade_id)
-    _keep(uow, stored, trades.opened(stored, received.event))
+    await _keep(deps, uow, stored, trades.opened(stored, received.event))
 
 
 async def trade_reduced(deps: Deps, received: Received[TradeReduced], uow: UnitOfWork) -> None:
     stored = await deps.trades.get(received.event.trade_id)
-    _keep(uow, stored, trades.reduced(stored, received.event))
+    await _keep(deps, uow, stored, trades.reduced(stored, received.event))
 
 
 async def trade_closed(deps: Deps, received: Received[TradeClosed], uow: UnitOfWork) -> None:
     stored = await deps.trades.get(received.event.trade_id)
-    _keep(uow, stored, trades.closed(stored, received.event))
+    await _keep(deps, uow, stored, trades.closed(stored, received.event))
 
 
 async def trade_cancelled(deps: Deps, received: Received[TradeCancelled], uow: UnitOfWork) -> None:
     stored = await deps.trades.get(received.event.trade_id)
-    _keep(uow, stored, trades.cancelled(stored, received.event))
+    await _keep(deps, uow, stored, trades.cancelled(stored, received.event))
 
 
 def market_marked(deps: Deps, received: Received[MarketMarked]) -> None:
@@ -98,6 +98,25 @@ def market_marked(deps: Deps, received: Received[MarketMarked]) -> None:
     deps.marks.moved((event.broker, event.symbol), Mark(event.price, event.at_ms))
 
 
-def _keep(uow: UnitOfWork, stored: Trade | None, trade: Trade | None) -> None:
-    if trade is not None and trade != stored:
-        uow.save(trade)
+async def _keep(deps: Deps, uow: UnitOfWork, stored: Trade | None, trade: Trade | None) -> None:
+    """Saves what has changed, and counts a trade where it now belongs."""
+    if trade is None or trade == stored:
+        return
+    uow.save(trade)
+    before = None if stored is None else (calendar.day_of(stored.opened_at_ms), calendar.kind_of(stored))
+    now = (calendar.day_of(trade.opened_at_ms), calendar.kind_of(trade))
+    if before == now:
+        return
+    ledger = calendar.ledger_of(trade.user_id, trade.paper)
+    if before is not None:
+        await _count(deps, uow, ledger, *before, -1)
+    await _count(deps, uow, ledger, *now, 1)
+
+
+async def _count(deps: Deps, uow: UnitOfWork, ledger: str, day: int, kind: str, by: int) -> None:
+    of_day = await deps.calendar.day(ledger, day)
+    of_month = await deps.calendar.month(ledger, calendar.month_of(day))
+    uow.save(
+        of_day.model_copy(update={"counts": calendar.moved(of_day.counts, kind, by)}),
+        of_month.model_copy(update={"counts": calendar.moved(of_month.counts, kind, by)}),
+    )

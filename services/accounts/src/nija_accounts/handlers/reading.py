@@ -8,6 +8,7 @@ from nija_accounts.deps import Deps
 from nija_accounts.domain.ledger import Balance, Mode, is_paper
 from nija_accounts.domain.positions import Valued, valued
 from nija_accounts.domain.trades import Status, Trade
+from nija_accounts.handlers import paging
 from nija_accounts.store import TradeFilter
 from nija_common.errors import ErrorCode, NijaError
 
@@ -71,7 +72,4 @@ async def history(deps: Deps, wanted: History) -> tuple[list[Trade], int]:
         from_ms=wanted.from_ms,
         to_ms=wanted.to_ms,
     )
-    total = await deps.trades.count(chosen)
-    skip = (wanted.page - 1) * wanted.per_page
-    found = await deps.trades.page(chosen, skip=skip, limit=wanted.per_page) if skip < total else []
-    return found, total
+    return await paging.page(deps, chosen, skip=(wanted.page - 1) * wanted.per_page, limit=wanted.per_page)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
 from nija_analytics.deps import Deps
 
@@ -15,3 +15,6 @@ def _deps(request: Request) -> Deps:
 
 
 DepsDep = Annotated[Deps, Depends(_deps)]
+
+ModeQuery = Annotated[Literal["paper", "live"] | None, Query()]
+"""Which ledger; left out: the one the bot last ran on."""

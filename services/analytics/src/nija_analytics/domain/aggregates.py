@@ -1,21 +1,25 @@
-"""What is kept of each user and ledger so that statistics never read the whole history.
+"""The running totals of a ledger: what is told of a user's whole time without reading it.
 
-A ledger is a user's paper or live account, all brokers together. Its totals and its days together say what
-the equity was on any day.
+A ledger is a user's paper or live account, all brokers together. Its equity is realised: what its accounts began
+with plus the net profit of closed trades. `results.py` has the days and months beside it.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import ClassVar, Literal
 
-from nija_analytics.domain.statistics import DayResult, with_trade
-from nija_common.events.trading import TradeClosed
-from nija_common.values.document import Collection, Document, Index
-from nija_common.values.money import Units, units
-from nija_common.values.times import DAY_MS
+from pydantic import BaseModel, ConfigDict, Field
+
+from nija_analytics.domain.results import month_number, month_text
+from nija_analytics.domain.trades import TradeRecord
+from nija_common.values.document import Collection, Document
+from nija_common.values.money import Units
 
 Mode = Literal["paper", "live"]
+
+
+MonthSum = tuple[int, Units, Units]
+"""How many trades a month had, their net profit, and the money put in during it."""
 
 
 class LastRun(Document):
@@ -25,10 +29,24 @@ class LastRun(Document):
     paper: bool
 
 
-class Ledger(Document):
-    """Running totals of one ledger. `initial`: what each broker's account began with; `net`: profit of all trades.
+class Streak(BaseModel):
+    """The trades since the last one that ended the other way, in the order they were closed.
 
-    `first_day`: the earliest day there is anything of.
+    `started_ms`: when the first of them was closed. A trade at exactly zero neither ends nor lengthens it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    type: Literal["winning", "losing"]
+    count: int
+    started_ms: int
+
+
+class Ledger(Document):
+    """Running totals of one ledger. `initial`: what each broker's account began with; `net`: profit of all trades;
+    `volume`: entry value of all trades. `first_day`: the earliest day there is anything of; `months`: each (`2026-01`) in short.
+
+    `highest` and `lowest`: the equity after each closed trade and each beginning of an account, at its height and at
+    its depth.
     """
 
     collection: ClassVar[Collection] = Collection("ledgers")
@@ -38,51 +56,22 @@ class Ledger(Document):
     initial: dict[str, Units]
     trades: int = 0
     net: Units = 0
+    fees: Units = 0
+    volume: Units = 0
+    months: dict[str, MonthSum] = Field(default_factory=dict)
+    highest: Units | None = None
+    lowest: Units | None = None
+    streak: Streak | None = None
+
+    @property
+    def deposits(self) -> Units:
+        """Money put in."""
+        return sum(self.initial.values())
 
     @property
     def equity(self) -> Units:
-        """Money put in plus the profit of all closed trades."""
-        return sum(self.initial.values()) + self.net
-
-
-class Day(Document):
-    """One day of one ledger; see `DayResult` for the fields."""
-
-    collection: ClassVar[Collection] = Collection("days", (Index("by_ledger", ("ledger", "day")),))
-    ledger: str
-    day: int
-    trades: int = 0
-    wins: int = 0
-    losses: int = 0
-    gross_win: Units = 0
-    gross_loss: Units = 0
-    largest_win: Units | None = None
-    largest_loss: Units | None = None
-    fees: Units = 0
-    duration_ms: int = 0
-    deposits: Units = 0
-
-    def result(self) -> DayResult:
-        """The day as the formulas take it."""
-        return DayResult(**self.model_dump(exclude={"id", "version", "ledger"}))
-
-
-class ClosedTrade(Document):
-    """A closed trade, as far as statistics ask about single ones. Its presence says that it has been counted."""
-
-    collection: ClassVar[Collection] = Collection("trades")
-    user_id: str
-    ledger: str
-    symbol: str
-    side: Literal["long", "short"]
-    broker: str
-    size_usd: Units
-    realized_pnl: Units
-    realized_pnl_pct: float
-    fees: Units
-    opened_at_ms: int
-    closed_at_ms: int
-    exit_reason: str
+        """Money put in plus the net profit of all closed trades."""
+        return self.deposits + self.net
 
 
 class Cash(Document):
@@ -95,63 +84,57 @@ class Cash(Document):
     at_ms: int
 
 
-def ledger_id(user_id: str, paper: bool) -> str:
-    """The id of a ledger."""
-    return f"{user_id}/{'paper' if paper else 'live'}"
-
-
-def day_id(ledger: str, day: int) -> str:
-    """The id of a ledger's day."""
-    return f"{ledger}/{day}"
-
-
-def day_number(at_ms: int) -> int:
-    """The UTC day of a moment, counted from 1970-01-01."""
-    return at_ms // DAY_MS
-
-
-def closed_trade(event: TradeClosed) -> ClosedTrade:
-    """What is kept of a closed trade."""
-    return ClosedTrade(
-        id=event.trade_id,
-        user_id=event.user_id,
-        ledger=ledger_id(event.user_id, event.paper),
-        symbol=event.symbol,
-        side=event.side,
-        broker=event.broker,
-        size_usd=units(event.size_usd),
-        realized_pnl=units(event.realized_pnl),
-        realized_pnl_pct=event.realized_pnl_pct,
-        fees=units(event.fees),
-        opened_at_ms=event.opened_at_ms,
-        closed_at_ms=event.closed_at_ms,
-        exit_reason=event.exit_reason,
+def with_closed(ledger: Ledger, day: int, trade: TradeRecord) -> Ledger:
+    """The totals with one more closed trade."""
+    return _marked(
+        ledger.model_copy(
+            update={
+                "trades": ledger.trades + 1,
+                "net": ledger.net + trade.realized_pnl,
+                "fees": ledger.fees + trade.fees,
+                "volume": ledger.volume + trade.size_usd,
+                "first_day": min(ledger.first_day, day),
+                "months": _with_sum(ledger, day, (1, trade.realized_pnl, 0)),
+                "streak": streak_after(ledger.streak, trade.realized_pnl, trade.ended_ms),
+            }
+        )
     )
 
 
-def with_closed(ledger: Ledger, day: Day, trade: ClosedTrade) -> tuple[Ledger, Day]:
-    """The totals and the day with one more closed trade."""
-    result = with_trade(
-        day.result(),
-        pnl=trade.realized_pnl,
-        fees=trade.fees,
-        duration_ms=max(0, trade.closed_at_ms - trade.opened_at_ms),
+def with_initial(ledger: Ledger, day: int, broker: str, amount: Units) -> Ledger:
+    """The totals with the money a broker's account began with."""
+    return _marked(
+        ledger.model_copy(
+            update={
+                "initial": {**ledger.initial, broker: amount},
+                "first_day": min(ledger.first_day, day),
+                "months": _with_sum(ledger, day, (0, 0, amount)),
+            }
+        )
     )
-    after = ledger.model_copy(
+
+
+def streak_after(streak: Streak | None, pnl: Units, at_ms: int) -> Streak | None:
+    """The streak after one more trade, closed at `at_ms` with that net profit."""
+    if pnl == 0:
+        return streak
+    kind: Literal["winning", "losing"] = "winning" if pnl > 0 else "losing"
+    if streak is None or streak.type != kind:
+        return Streak(type=kind, count=1, started_ms=at_ms)
+    return streak.model_copy(update={"count": streak.count + 1})
+
+
+def _with_sum(ledger: Ledger, day: int, more: MonthSum) -> dict[str, MonthSum]:
+    month = month_text(month_number(day))
+    trades, net, deposits = ledger.months.get(month, (0, 0, 0))
+    return {**ledger.months, month: (trades + more[0], net + more[1], deposits + more[2])}
+
+
+def _marked(ledger: Ledger) -> Ledger:
+    equity = ledger.equity
+    return ledger.model_copy(
         update={
-            "trades": ledger.trades + 1,
-            "net": ledger.net + trade.realized_pnl,
-            "first_day": min(ledger.first_day, day.day),
+            "highest": equity if ledger.highest is None else max(ledger.highest, equity),
+            "lowest": equity if ledger.lowest is None else min(ledger.lowest, equity),
         }
     )
-    return after, day.model_copy(update=asdict(result))
-
-
-def with_initial(ledger: Ledger, day: Day, broker: str, amount: Units) -> tuple[Ledger, Day]:
-    """The totals and the day with the money a broker's account began with; each broker counts once."""
-    if broker in ledger.initial:
-        return ledger, day
-    after = ledger.model_copy(
-        update={"initial": {**ledger.initial, broker: amount}, "first_day": min(ledger.first_day, day.day)}
-    )
-    return after, day.model_copy(update={"deposits": day.deposits + amount})

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nija_common.values.money import Units
 
@@ -43,8 +44,7 @@ class DayResult:
         return self.gross_win + self.gross_loss
 
 
-@dataclass(frozen=True, slots=True)
-class EquityPoint:
+class EquityPoint(NamedTuple):
     """The close of one day: the day's net profit, and the equity after it."""
 
     day: int

@@ -1,20 +1,30 @@
-"""Trading's facts counted into ledgers and days; each trade and each broker's first balance counts once."""
+"""Trading's facts counted into ledgers, months and days; each trade and each broker's first balance counts once."""
 
 from __future__ import annotations
 
 from nija_analytics.deps import Deps
-from nija_analytics.domain.aggregates import (
-    Cash,
-    LastRun,
-    Ledger,
-    closed_trade,
+from nija_analytics.domain import trades
+from nija_analytics.domain.aggregates import Cash, LastRun, Ledger, with_closed, with_initial
+from nija_analytics.domain.results import (
+    EVERY,
     day_number,
-    ledger_id,
-    with_closed,
-    with_initial,
+    day_with_trade,
+    month_number,
+    month_with_deposit,
+    month_with_trade,
 )
+from nija_analytics.domain.trades import TradeRecord, ledger_id
 from nija_common.events.base import Received
-from nija_common.events.trading import BalanceRead, BotStatusChanged, TradeClosed
+from nija_common.events.trading import (
+    BalanceRead,
+    BotStatusChanged,
+    PositionChanged,
+    PositionClosed,
+    PositionOpened,
+    TradeClosed,
+    TradeOpened,
+    TradeReduced,
+)
 from nija_common.storage.unit_of_work import UnitOfWork
 from nija_common.values.money import units
 
@@ -32,33 +42,77 @@ async def bot_ran(deps: Deps, received: Received[BotStatusChanged], uow: UnitOfW
 async def balance_read(deps: Deps, received: Received[BalanceRead], uow: UnitOfWork) -> None:
     """Keeps the cash, and counts what a broker's account began with."""
     event = received.event
-    ledger = ledger_id(event.user_id, event.paper)
-    stored = await deps.results.cash(ledger, event.broker)
+    name = ledger_id(event.user_id, event.paper)
+    amount = units(event.cash)
+    stored = await deps.results.cash(name, event.broker)
     uow.save(
         Cash(
-            id=f"{ledger}/{event.broker}",
+            id=f"{name}/{event.broker}",
             version=0 if stored is None else stored.version,
-            ledger=ledger,
+            ledger=name,
             broker=event.broker,
-            amount=units(event.cash),
+            amount=amount,
             at_ms=event.at_ms,
         )
     )
-    if event.initial:
-        day = day_number(event.at_ms)
-        totals = await _ledger(deps, event.user_id, event.paper, day)
-        uow.save(*with_initial(totals, await deps.results.day(ledger, day), event.broker, units(event.cash)))
+    if not event.initial:
+        return
+    day = day_number(event.at_ms)
+    ledger = await _ledger(deps, event.user_id, event.paper, day)
+    if event.broker in ledger.initial:
+        return
+    month = await deps.results.month(name, EVERY, month_number(day))
+    uow.save(with_initial(ledger, day, event.broker, amount), month_with_deposit(month, day, amount))
+
+
+async def trade_opened(deps: Deps, received: Received[TradeOpened], uow: UnitOfWork) -> None:
+    """Adds the trade's row."""
+    stored = await deps.rows.trade(received.event.trade_id)
+    uow.save(trades.opened(stored, received.event))
+
+
+async def trade_reduced(deps: Deps, received: Received[TradeReduced], uow: UnitOfWork) -> None:
+    """Keeps what a partial exit brought; it is counted with its trade's last exit."""
+    stored = await deps.rows.trade(received.event.trade_id)
+    if stored is not None:
+        uow.save(trades.reduced(stored, received.event))
 
 
 async def trade_closed(deps: Deps, received: Received[TradeClosed], uow: UnitOfWork) -> None:
-    """Counts a closed trade, once."""
+    """Counts a closed trade, once, in all that it belongs to."""
     event = received.event
-    if await deps.results.trade(event.trade_id) is not None:
+    stored = await deps.rows.trade(event.trade_id)
+    if stored is not None and stored.status == "closed":
         return
-    trade = closed_trade(event)
-    day = day_number(trade.closed_at_ms)
-    totals = await _ledger(deps, event.user_id, event.paper, day)
-    uow.save(trade, *with_closed(totals, await deps.results.day(trade.ledger, day), trade))
+    trade = trades.closed(stored, event)
+    day = day_number(event.closed_at_ms)
+    uow.save(trade, with_closed(await _ledger(deps, event.user_id, event.paper, day), day, trade))
+    await _count(deps, trade, day, uow)
+    position = await deps.rows.position(event.position_id)
+    if position is not None:
+        uow.save(trades.with_outcome(position, trade))
+
+
+async def position_moved(deps: Deps, received: Received[PositionOpened | PositionChanged], uow: UnitOfWork) -> None:
+    """Keeps the position as it is now."""
+    stored = await deps.rows.position(received.event.position_id)
+    uow.save(trades.position_moved(stored, received.event))
+
+
+async def position_closed(deps: Deps, received: Received[PositionClosed], uow: UnitOfWork) -> None:
+    """Notes that nothing of the position is held."""
+    stored = await deps.rows.position(received.event.position_id)
+    if stored is not None:
+        uow.save(trades.position_ended(stored, received.event))
+
+
+async def _count(deps: Deps, trade: TradeRecord, day: int, uow: UnitOfWork) -> None:
+    for symbol in (EVERY, trade.symbol):
+        month = await deps.results.month(trade.ledger, symbol, month_number(day))
+        uow.save(
+            month_with_trade(month, trade),
+            day_with_trade(await deps.results.day(trade.ledger, symbol, day), trade),
+        )
 
 
 async def _ledger(deps: Deps, user_id: str, paper: bool, day: int) -> Ledger:

@@ -15,7 +15,7 @@ from nija_auth.domain import sessions
 from nija_auth.domain.documents import Keyring, Session, SigningKey, User
 from nija_auth.store import KEYRING
 from nija_common.errors import SettingsError, unavailable
-from nija_common.security.sealing import Unsealable
+from nija_common.security.sealing import Sealer, Unsealable
 from nija_common.security.tokens import jwk_of, sign
 from nija_common.storage.unit_of_work import UnitOfWork
 from nija_common.values.ids import new_id
@@ -80,6 +80,14 @@ async def access_token(deps: Deps, user: User, session: Session) -> str:
     if key is None:
         raise unavailable("There is no signing key yet.")
     return sign(sessions.claims_of(user, session, now_ms), _private(deps, key), key.key_id)
+
+
+def rewrapped(keyring: Keyring, sealer: Sealer) -> Keyring:
+    """The keyring with every private half under the key-encryption key that seals now. Raises Unsealable."""
+    keys = tuple(
+        key.model_copy(update={"sealed": sealer.rewrap(key.sealed, bound_to=_row(key.key_id))}) for key in keyring.keys
+    )
+    return keyring.model_copy(update={"keys": keys})
 
 
 def _private(deps: Deps, key: SigningKey) -> Ed25519PrivateKey:

@@ -10,8 +10,14 @@ from nija_auth.domain.documents import User
 from nija_auth.handlers.auditing import Origin, audit
 from nija_auth.handlers.snapshots import snapshot
 from nija_common.errors import ErrorCode, NijaError
+from nija_common.events.deliveries import MailRequested
 from nija_common.storage.unit_of_work import UnitOfWork
-from nija_common.values.ids import new_id
+from nija_common.values.ids import derived_id, new_id
+from nija_common.values.tiers import registration_defaults
+from nija_common.values.times import DAY_MS, day_of
+
+WELCOME_MS = 3 * DAY_MS
+"""How long a greeting is worth sending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +68,26 @@ async def _insert(deps: Deps, command: _Insert, uow: UnitOfWork) -> User:
         registered_at_ms=deps.clock.now_ms(),
     )
     uow.save(user)
-    uow.emit(snapshot(user), audit("user_registered", user.id, command.origin, user.registered_at_ms))
+    uow.emit(
+        snapshot(user),
+        _welcome(user),
+        audit("user_registered", user.id, command.origin, user.registered_at_ms),
+    )
     return user
+
+
+def _welcome(user: User) -> MailRequested:
+    """The mail that greets a new account. An account that has the address by mistake shows itself this way too."""
+    trial_ends_ms = registration_defaults(user.registered_at_ms)[-1].from_ms
+    return MailRequested(
+        user_id=user.id,
+        mail_id=derived_id("mail", "welcome", user.id),
+        template="welcome",
+        to=user.email,
+        fields={"full_name": user.full_name, "trial_ends": day_of(trial_ends_ms)},
+        sealed=None,
+        expires_at_ms=user.registered_at_ms + WELCOME_MS,
+    )
 
 
 def already_registered() -> NijaError:

@@ -32,19 +32,22 @@ from nija_notifier.domain.messages import (
 )
 from nija_notifier.domain.outbox import SLOW, Closing, Outbox
 from nija_notifier.handlers.books import load_book
+from nija_notifier.handlers.catching_up import catch_up
 
 log = structlog.get_logger(__name__)
 
 TOO_BIG = 1009
 TRY_LATER = 1013
 CLOSE_S = 2.0
-"""How long a client may take to take its last frames and the close."""
+"""How long a client may take to take its last frames."""
+LAST_FRAME_S = 0.5
+"""How long it may take to take the close, at least."""
 LOAD_AGAIN_S = (0.25, 0.5, 1.0, 2.0, 5.0)
 """Pauses between the tries to load a book; the last one goes on."""
 LOOK_AFTER_FRAMES = 64
 """How often, while it sends, a writer puts the time-out for a stalled reader off."""
 
-_SENT = {kind: SOCKET_MESSAGES.labels(kind) for kind in ("answers", "trades", "positions")}
+_SENT = {kind: SOCKET_MESSAGES.labels(kind) for kind in ("answers", "trades", "positions", "alerts")}
 
 
 class Session:
@@ -59,6 +62,9 @@ class Session:
         self._reading: asyncio.Timeout | None = None
         self._sending: asyncio.Timeout | None = None
         self._loading: asyncio.Task[None] | None = None
+        self._resuming: asyncio.Task[None] | None = None
+        self._drained = asyncio.Event()
+        self._close_by = 0.0
         self._outbox = Outbox(deps.settings.sockets.buffer_bytes, self._wake)
         self._connection = Connection(self._outbox, deps.clock.monotonic())
 
@@ -75,8 +81,9 @@ class Session:
                     await self._read(tasks)
                 finally:
                     writer.cancel()
-                    if self._loading is not None:
-                        self._loading.cancel()
+                    for task in (self._loading, self._resuming):
+                        if task is not None:
+                            task.cancel()
         finally:
             self._deps.hub.disconnected(self._connection)
             SOCKETS_OPEN.dec()
@@ -135,12 +142,16 @@ class Session:
         match message:
             case Ping():
                 self._answer(PONG)
-            case Subscribe(channel):
+            case Subscribe(channel, since):
                 self._answer(subscribed(channel))
                 book = self._deps.hub.follow(self._connection, channel)
                 if book is not None:
                     self._load(book, tasks)
+                if channel == "trades":
+                    self._resume(since, tasks)
             case Unsubscribe(channel):
+                if channel == "trades":
+                    self._resume(None, tasks)
                 self._deps.hub.unfollow(self._connection, channel)
                 self._answer(unsubscribed(channel))
 
@@ -162,14 +173,34 @@ class Session:
                 log.warning("positions_not_loaded", user_id=book.user_id, reason=error.message)
             await asyncio.sleep(pause)
 
+    def _resume(self, since: int | None, tasks: asyncio.TaskGroup) -> None:
+        """Ends a catching up that is under way; begins another one where the client says what it has."""
+        if self._resuming is not None:
+            self._resuming.cancel()
+            self._resuming = None
+        if since is not None:
+            self._connection.trades_after = None
+            self._resuming = tasks.create_task(catch_up(self._deps, self._connection, since, self._room))
+
+    async def _room(self) -> None:
+        """Returns when the client has taken enough for more to fit; what is told as it comes needs room as well."""
+        while (
+            self._outbox.closing is None and 2 * self._outbox.waiting_bytes > self._deps.settings.sockets.buffer_bytes
+        ):
+            self._drained.clear()
+            await self._drained.wait()
+
     # Writing
 
     def _wake(self) -> None:
         """The outbox has news. A close does not wait behind a client that takes nothing."""
         self._news.set()
         closing = self._outbox.closing
-        if closing is not None and self._sending is not None:
-            self._sending.reschedule(self._loop.time() + (0 if closing.code == SLOW else CLOSE_S))
+        if closing is None:
+            return
+        self._close_by = self._loop.time() + CLOSE_S
+        if self._sending is not None:
+            self._sending.reschedule(self._loop.time() if closing.code == SLOW else self._close_by)
 
     async def _write(self) -> None:
         """Sends whatever waits, then the close; afterwards reading ends as well."""
@@ -180,7 +211,7 @@ class Session:
                 await self._flush(self._deps.settings.sockets.stall_seconds)
                 if self._outbox.closing is None:
                     await asyncio.sleep(self._deps.settings.sockets.flush_ms / 1000)
-            await self._flush(CLOSE_S)
+            await self._flush(self._close_by - self._loop.time())
             await self._close(self._outbox.closing)
         except (OSError, RuntimeError) as error:
             # The client has gone, or the server has closed (too big a frame, no answer to pings) and refuses to send.
@@ -205,13 +236,14 @@ class Session:
             self._outbox.close(SLOW, "The connection takes nothing; connect again.")
         finally:
             self._sending = None
+            self._drained.set()
 
     async def _close(self, closing: Closing) -> None:
         SOCKET_CLOSES.labels(str(closing.code)).inc()
         claims = self._connection.claims
         log.info("socket_closed", code=closing.code, user_id=None if claims is None else claims.user_id)
         try:
-            async with asyncio.timeout(CLOSE_S):
+            async with asyncio.timeout(max(LAST_FRAME_S, self._close_by - self._loop.time())):
                 await self._send({"type": "websocket.close", "code": closing.code, "reason": closing.reason[:120]})
         except TimeoutError:
             log.info("socket_close_not_taken", code=closing.code)

@@ -11,10 +11,13 @@ from collections.abc import Iterable
 from nija_common.errors import ErrorCode, NijaError
 from nija_common.events.identity import SessionRevoked, UserSnapshot
 from nija_common.security.tokens import Claims, invalid_token
+from nija_notifier.domain.alerts import Alarms, Alert
 from nija_notifier.domain.messages import Channel, error_frame
 from nija_notifier.domain.outbox import Outbox
 from nija_notifier.domain.positions import LivePosition, Mark, Market, OpenPosition
+from nija_notifier.domain.recent import Recent
 from nija_notifier.domain.refusals import Refusals
+from nija_notifier.domain.trade_updates import TradeUpdate
 
 REFUSED = 4401
 TOO_MANY = 4429
@@ -27,13 +30,15 @@ SOCKETS_A_USER = 5
 class Connection:
     """One socket: whose it is (nobody's until it has signed in), what it follows, what it is still to be told."""
 
-    __slots__ = ("accepted_at_s", "channels", "claims", "outbox")
+    __slots__ = ("accepted_at_s", "channels", "claims", "outbox", "trades_after")
 
     def __init__(self, outbox: Outbox, accepted_at_s: float) -> None:
         self.outbox = outbox
         self.accepted_at_s = accepted_at_s
         self.claims: Claims | None = None
         self.channels: set[Channel] = set()
+        self.trades_after: int | None = None
+        """Trade updates after this offset are told as they come; None while it is told what it has missed."""
 
     def refuse(self, error: NijaError, code: int = REFUSED) -> None:
         """Tells why, then closes."""
@@ -84,6 +89,8 @@ class Hub:
 
     def __init__(self) -> None:
         self.refusals = Refusals()
+        self.recent = Recent()
+        self.alarms = Alarms()
         self.draining = False
         self._strangers: set[Connection] = set()
         self._users: dict[str, User] = {}
@@ -185,9 +192,18 @@ class Hub:
     # Channels
 
     def follow(self, connection: Connection, channel: Channel) -> Book | None:
-        """Adds the channel; for `positions` shows what is known, and answers the user's book if it wants loading."""
+        """Adds the channel.
+
+        `positions` begins with what is known, and the answer is the user's book if it wants loading; `alerts` begins
+        with what is wrong now; `trades` tells what comes from here on (see `go_live`).
+        """
         assert connection.claims is not None
         connection.channels.add(channel)
+        if channel == "trades":
+            connection.trades_after = -1
+        elif channel == "alerts":
+            for alert in self.alarms.now(connection.claims.user_id):
+                connection.outbox.say("alerts", alert.frame)
         if channel != "positions":
             return None
         user = self._users[connection.claims.user_id]
@@ -210,16 +226,32 @@ class Hub:
                 self._unwatch(position)
             user.book = None
 
-    def trade(self, user_id: str, frame: str) -> None:
-        """A trade update for whoever of this user follows `trades`."""
-        user = self._users.get(user_id)
-        for connection in user.followers("trades") if user else ():
-            connection.outbox.say("trades", frame)
+    def go_live(self, connection: Connection, after: int) -> None:
+        """Whatever comes after this offset is told from here on."""
+        connection.trades_after = after
 
-    def follows_trades(self, user_id: str) -> bool:
-        """Whether a frame is worth building."""
-        user = self._users.get(user_id)
-        return user is not None and any("trades" in c.channels for c in user.connections)
+    def trade(self, update: TradeUpdate, now_s: float) -> None:
+        """A trade update from the bus: kept for those who come back, told to whoever of this user follows `trades`."""
+        if not self.recent.add(update, now_s):
+            return
+        user = self._users.get(update.user_id)
+        for connection in user.followers("trades") if user else ():
+            if connection.trades_after is not None and update.offset > connection.trades_after:
+                connection.outbox.say("trades", update.frame())
+
+    # Alerts
+
+    def alert(self, alert: Alert | None) -> None:
+        """Tells an alert to those whom it concerns and who follow `alerts`; None is none."""
+        if alert is None:
+            return
+        if alert.user_id is None:
+            users = list(self._users.values())
+        else:
+            users = [user for user in (self._users.get(alert.user_id),) if user is not None]
+        for user in users:
+            for connection in user.followers("alerts"):
+                connection.outbox.say("alerts", alert.frame)
 
     # Positions
 

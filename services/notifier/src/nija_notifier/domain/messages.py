@@ -10,9 +10,10 @@ import orjson
 
 from nija_common.errors import ErrorCode, NijaError
 
-Channel = Literal["positions", "trades"]
-CHANNELS: tuple[Channel, ...] = ("positions", "trades")
+Channel = Literal["positions", "trades", "alerts"]
+CHANNELS: tuple[Channel, ...] = ("positions", "trades", "alerts")
 FRAME_LIMIT_BYTES = 65_536
+LARGEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,10 @@ class Auth:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
+    """`since`: of `trades` only, the `id` of the last update that the client has; whatever follows it is told first."""
+
     channel: Channel
+    since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,8 @@ def read_message(data: str | bytes) -> ClientMessage:
         case "ping":
             return Ping()
         case "subscribe":
-            return Subscribe(_channel(body.get("channel")))
+            channel = _channel(body.get("channel"))
+            return Subscribe(channel, _since(body.get("since")) if channel == "trades" else None)
         case "unsubscribe":
             return Unsubscribe(_channel(body.get("channel")))
     known = "auth, subscribe, unsubscribe or ping"
@@ -72,8 +77,16 @@ def _channel(name: object) -> Channel:
     for channel in CHANNELS:
         if name == channel:
             return channel
-    known = " or ".join(CHANNELS)
+    known = ", ".join(CHANNELS[:-1]) + " or " + CHANNELS[-1]
     raise _not_valid(f"There is no such channel; subscribe to {known}.", {"channel": f"must be {known}"})
+
+
+def _since(value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_ID:
+        return value
+    raise _not_valid("`since` is not the `id` of a trade update.", {"since": "must be the id of a trade update"})
 
 
 def _not_valid(message: str, details: dict[str, object]) -> NijaError:
@@ -97,6 +110,11 @@ def subscribed(channel: Channel) -> str:
 
 def unsubscribed(channel: Channel) -> str:
     return _text({"type": "unsubscribed", "channel": channel})
+
+
+def resync(channel: Channel) -> str:
+    """What a client has missed cannot be told: it reads the present state anew, and is told what comes from here on."""
+    return _text({"type": "resync", "channel": channel})
 
 
 PONG = '{"type":"pong"}'

@@ -10,9 +10,29 @@ from nija_notifier.domain.messages import update
 TradeEvent = TradeOpened | TradeReduced | TradeClosed | TradeCancelled
 
 
-def trade_frame(event: TradeEvent, offset: int) -> str:
-    """The frame `trade_executed`; its `id` is the record's offset in the user's partition, alike on every replica."""
-    return update("trade_executed", "trades", _data(event), offset)
+TRADE_EVENTS = (TradeOpened, TradeReduced, TradeClosed, TradeCancelled)
+
+
+class TradeUpdate:
+    """One update of the channel: its event, and where it stands on the bus. The frame is built when first asked for."""
+
+    __slots__ = ("_frame", "event", "offset", "partition")
+
+    def __init__(self, event: TradeEvent, partition: int, offset: int) -> None:
+        self.event = event
+        self.partition = partition
+        self.offset = offset
+        self._frame: str | None = None
+
+    @property
+    def user_id(self) -> str:
+        return self.event.user_id
+
+    def frame(self) -> str:
+        """The frame `trade_executed`; its `id` is the record's offset in the user's partition, alike on every replica."""
+        if self._frame is None:
+            self._frame = update("trade_executed", "trades", _data(self.event), self.offset)
+        return self._frame
 
 
 def _data(event: TradeEvent) -> dict[str, object]:

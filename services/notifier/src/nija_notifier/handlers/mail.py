@@ -39,14 +39,27 @@ async def want(deps: Deps, received: Received[MailRequested], uow: UnitOfWork) -
 
 
 async def take(deps: Deps, mail_id: str, uow: UnitOfWork) -> Delivery | None:
-    """Begins a try; None if somebody else was faster or nothing is to be done. Whatever has expired ends here."""
+    """Begins a try; None if somebody else was faster or nothing is to be done.
+
+    Whatever has expired, or the user has come not to want, ends here; an account that is not known yet is waited for.
+    """
     delivery = await deps.deliveries.get(mail_id)
     now_ms = deps.clock.now_ms()
-    if delivery is None or delivery.status != "wanted" or delivery.due_at_ms > now_ms:
+    if delivery is None or not delivery.waiting or delivery.due_at_ms > now_ms:
         return None
     if delivery.expired(now_ms):
         uow.save(delivery.finished("expired", now_ms, "Its contents were over before it could be sent."))
         MAILS.labels(delivery.template, "expired").inc()
+        return None
+    recipient = await deps.recipients.get(delivery.user_id)
+    if recipient is not None and not recipient.wants(delivery.template):
+        uow.save(delivery.finished("unwanted", now_ms, "The user's settings ask for no such mail."))
+        MAILS.labels(delivery.template, "unwanted").inc()
+        return None
+    if recipient is not None:
+        delivery = delivery.addressed(recipient)
+    if delivery.to is None:
+        uow.save(delivery.postponed(now_ms))
         return None
     taken = delivery.taken(now_ms)
     uow.save(taken)
@@ -59,7 +72,7 @@ async def attempt(deps: Deps, delivery: Delivery) -> Outcome:
         letter = write_letter(delivery, deps.sealer, deps.public_url)
         await deps.mailer.send(letter)
     except MailRefused as refusal:
-        status: DeliveryStatus = "failed" if refusal.permanent else "wanted"
+        status: DeliveryStatus = "failed" if refusal.permanent else delivery.status
         return Outcome(delivery.id, delivery.attempts, status, str(refusal))
     except (Unsealable, UnknownTemplate) as error:
         return Outcome(delivery.id, delivery.attempts, "failed", f"{type(error).__name__}: {error}")
@@ -69,7 +82,7 @@ async def attempt(deps: Deps, delivery: Delivery) -> Outcome:
 async def settle(deps: Deps, outcome: Outcome, uow: UnitOfWork) -> None:
     """Writes down what became of a try; nothing if another try has begun since."""
     delivery = await deps.deliveries.get(outcome.mail_id)
-    if delivery is None or delivery.status != "wanted" or delivery.attempts != outcome.attempt:
+    if delivery is None or not delivery.waiting or delivery.attempts != outcome.attempt:
         return
     now_ms = deps.clock.now_ms()
     if outcome.status == "sent":
@@ -77,6 +90,6 @@ async def settle(deps: Deps, outcome: Outcome, uow: UnitOfWork) -> None:
     else:
         after = delivery.refused(outcome.reason or "", permanent=outcome.status == "failed", now_ms=now_ms)
     uow.save(after)
-    told = "retried" if after.status == "wanted" else after.status
+    told = "retried" if after.waiting else after.status
     MAILS.labels(delivery.template, told).inc()
     log.info("mail", mail_id=delivery.id, template=delivery.template, outcome=told, reason=after.reason)

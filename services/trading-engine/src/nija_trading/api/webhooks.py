@@ -14,9 +14,9 @@ router = APIRouter()
 
 
 @router.post("/api/v1/webhooks/tradingview")
-async def tradingview(request: Request, deps: DepsDep) -> AlertAnswer:
+async def tradingview(request: Request, client: ClientDep, deps: DepsDep) -> AlertAnswer:
     """An alert: JSON whatever the content type, the key in the body."""
-    trade_id = await signals.receive(deps, await request.body())
+    trade_id = await signals.receive(deps, await request.body(), client.address, client.user_agent)
     return AlertAnswer(received=True, trade_id=trade_id, status="processing")
 
 

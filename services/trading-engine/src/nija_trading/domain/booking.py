@@ -57,6 +57,8 @@ class _Booking:
         else:
             assert before is not None
             self._reduce(before, fill, result)
+        held = self.desk.positions[fill.symbol] if before is None else before
+        self.events.append(facts.executed(held, 0 if before is None else before.value.quantity, fill, self.at_ms))
         if order is not None:
             self._order(order.over("filled", self.at_ms))
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from nija_common.values.document import Collection, Document, Index
 from nija_common.values.shards import shard_of
 
-Kind = Literal["start", "stop", "open", "close", "halt"]
+Kind = Literal["start", "stop", "open", "close", "halt", "check_key"]
 SIGNAL_TTL_MS = 60_000
 
 
@@ -17,6 +17,7 @@ class Command(Document):
     - `start`, `stop`: the account says so already; the worker brings the bot to `running`, or sees that it ends.
     - `open`: an alert that opens (`trade_id`, `symbol`, `size`, `price`), until `expires_at_ms`.
     - `close`: closes the position `position_id`, or that in `symbol`; `reason` is the exit's.
+    - `check_key`: tries the key of the connection `broker_id`; no matter of the account, so nothing waits behind it.
     - `halt`: cancels waiting entries; with `targets` take-profit orders too; with `close` closes every position.
     """
 
@@ -29,6 +30,7 @@ class Command(Document):
     expires_at_ms: int | None = None
     trade_id: str | None = None
     position_id: str | None = None
+    broker_id: str | None = None
     symbol: str | None = None
     size: int | None = None
     price: float | None = None

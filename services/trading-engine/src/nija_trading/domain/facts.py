@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nija_common.events.deliveries import AuditRecorded
 from nija_common.events.trading import (
     BalanceRead,
     PositionChanged,
@@ -15,13 +16,17 @@ from nija_common.events.trading import (
     TradeOpened,
     TradeReduced,
 )
-from nija_common.values.money import text_of
+from nija_common.values.ids import derived_id
+from nija_common.values.money import text_of, usd
 from nija_trading.domain.desk import Desk
 from nija_trading.domain.matching.money import value_of
 from nija_trading.domain.matching.orders import Fill
 from nija_trading.domain.matching.position import PositionState
 from nija_trading.domain.matching.terms import VENUES
 from nija_trading.domain.records import Position, Trade
+
+EXECUTOR = "trading-engine"
+"""Who did it, where no person asked for the order at hand."""
 
 
 def balance_read(desk: Desk, at_ms: int, *, initial: bool = False) -> BalanceRead:
@@ -128,6 +133,28 @@ def closed(position: Position, after: PositionState, fill: Fill, at_ms: int) -> 
         at_ms=at_ms,
     )
     return trade, gone
+
+
+def executed(position: Position, quantity_before: int, fill: Fill, at_ms: int) -> AuditRecorded:
+    """A fill for the audit log. No two fills of a position begin with the same quantity, so its id is its own."""
+    return AuditRecorded(
+        user_id=position.user_id,
+        log_id=derived_id("log", position.id, fill.side.value, str(quantity_before)),
+        event_type="trade_executed",
+        actor=EXECUTOR,
+        ip_address=None,
+        user_agent=None,
+        metadata={
+            "symbol": position.symbol,
+            "side": fill.side.value,
+            "size_usd": usd(fill.value),
+            "broker": position.broker,
+            "paper": position.paper,
+            "trade_id": position.trade_id,
+            "reason": fill.reason.value,
+        },
+        at_ms=at_ms,
+    )
 
 
 def changed(desk: Desk, position: Position, mark: float, at_ms: int) -> PositionChanged:

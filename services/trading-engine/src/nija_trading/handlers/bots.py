@@ -113,7 +113,7 @@ async def start_bot(deps: Deps, cmd: StartBot, uow: UnitOfWork) -> BotStatus:
         raise NijaError(ErrorCode.ALREADY_RUNNING, "Bot is already running. Stop it first to change how it runs.")
     paper = settings.paper_trading if cmd.paper is None else cmd.paper
     if not paper:
-        _refuse_live(standing, now_ms)
+        await _refuse_live(deps, cmd, standing, now_ms)
     if deps.market is None:
         raise unavailable("Live market data is not available yet. Run the platform with --market replay.", 60)
     started, event = begin(
@@ -137,12 +137,18 @@ async def start_bot(deps: Deps, cmd: StartBot, uow: UnitOfWork) -> BotStatus:
     return started.status
 
 
-def _refuse_live(standing: Standing, now_ms: int) -> None:
+async def _refuse_live(deps: Deps, cmd: StartBot, standing: Standing, now_ms: int) -> None:
+    """Every reason in its order; at last that orders to real exchanges are not sent by this version."""
     if not standing.tier(now_ms).live:
         raise NijaError(
             ErrorCode.SUBSCRIPTION_REQUIRED, "Live trading needs a paid subscription. Paper trading is free."
         )
-    raise NijaError(ErrorCode.NO_BROKER_CONFIGURED, "No broker keys are configured. Add a broker, or trade on paper.")
+    connections = await deps.store.connections(cmd.user_id)
+    if not any(row.broker == cmd.broker and row.status == "connected" for row in connections):
+        raise NijaError(
+            ErrorCode.NO_BROKER_CONFIGURED, "No key for this broker is connected. Add one, or trade on paper."
+        )
+    raise unavailable("This version sends no orders to real exchanges. Trade on paper: paper_trading true.", 3600)
 
 
 async def known_standing(deps: Deps, user_id: str, registered_at_ms: int) -> Standing:

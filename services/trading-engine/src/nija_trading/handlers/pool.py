@@ -49,6 +49,8 @@ class Worker:
     anchored: bool = False
     refresh_at: float = 0.0
     told: dict[str, int] = field(default_factory=dict)
+    checking: set[str] = field(default_factory=set)
+    """Checks of keys that are under way here."""
     moved: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when there is a reason to step at once: a bot has started, a shard has come."""
 

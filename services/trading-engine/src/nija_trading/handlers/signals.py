@@ -21,6 +21,7 @@ from nija_trading.domain.commands import SIGNAL_TTL_MS
 from nija_trading.domain.records import Trade
 from nija_trading.domain.standing import refuse_suspended
 from nija_trading.handlers import commands
+from nija_trading.handlers.audit import Actor, audited
 from nija_trading.handlers.webhook_keys import owner_of
 
 MINUTE_MS = 60_000
@@ -34,14 +35,29 @@ class Signal:
     alert: Alert
 
 
-async def receive(deps: Deps, raw: bytes) -> str:
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An alert that was refused for good, and with which code."""
+
+    signal: Signal
+    code: str
+    by: Actor
+
+
+async def receive(deps: Deps, raw: bytes, address: str | None, user_agent: str | None) -> str:
     """The whole way of an alert in; the id of its trade. Raises VALIDATION_ERROR, TOKEN_INVALID, RATE_LIMIT_EXCEEDED and
     what `accept` raises."""
     body = body_of(raw)
     user_id = await owner_of(deps, key_of(body))
     await _count(deps, user_id, body)
     signal = Signal(user_id, alert_of(body, deps.clock.now_ms()))
-    return await deps.work.run(accept, deps, signal, queue=user_id)
+    try:
+        return await deps.work.run(accept, deps, signal, queue=user_id)
+    except NijaError as error:
+        if error.status < 500:
+            refusal = Refusal(signal, error.code.value, Actor(user_id, address, user_agent))
+            await deps.work.run(_note_refusal, deps, refusal, queue=user_id)
+        raise
 
 
 async def _count(deps: Deps, user_id: str, body: Mapping[str, Any]) -> None:
@@ -75,6 +91,13 @@ async def accept(deps: Deps, signal: Signal, uow: UnitOfWork) -> str:
     else:
         uow.save(seen.model_copy(update=remembered))
     return trade_id
+
+
+async def _note_refusal(deps: Deps, refusal: Refusal, uow: UnitOfWork) -> None:
+    """For the audit log: somebody's alerts come to nothing, and why."""
+    alert = refusal.signal.alert
+    told: dict[str, str | None] = {"symbol": alert.symbol, "action": alert.action, "refused": refusal.code}
+    uow.emit(audited(refusal.signal.user_id, "alert_refused", refusal.by, deps.clock.now_ms(), **told))
 
 
 async def _buy(deps: Deps, signal: Signal, now_ms: int, uow: UnitOfWork) -> str:

@@ -18,7 +18,7 @@ from nija_common.telemetry import metrics
 from nija_trading.deps import Deps
 from nija_trading.domain.commands import Command
 from nija_trading.domain.controls import GlobalSwitch, Shard, shard_id
-from nija_trading.handlers import execution
+from nija_trading.handlers import execution, key_checks
 from nija_trading.handlers.memory import Bot, HeldShard, ShardLost
 from nija_trading.handlers.pool import Worker, drop, gathered
 
@@ -160,9 +160,12 @@ async def look(worker: Worker) -> None:
         await refresh(worker)
     waiting = [row for row in await deps.store.waiting_commands() if row.shard in worker.shards]
     metrics.COMMANDS_WAITING.set(len(waiting))
+    waiting.sort(key=lambda row: (row.at_ms, row.id))
+    key_checks.begin(worker, [row for row in waiting if row.kind == "check_key"])
     by_user: dict[str, list[Command]] = defaultdict(list)
-    for row in sorted(waiting, key=lambda row: (row.at_ms, row.id)):
-        by_user[row.user_id].append(row)
+    for row in waiting:
+        if row.kind != "check_key":
+            by_user[row.user_id].append(row)
     await gathered(_obey_all(worker, rows) for rows in by_user.values())
 
 

@@ -1,0 +1,145 @@
+"""Where an account stands: its dashboard, its statistics of all time, and its trades of a period broken down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nija_analytics.deps import Deps
+from nija_analytics.domain.aggregates import Ledger, Mode
+from nija_analytics.domain.figures import (
+    BestMonth,
+    Group,
+    Stretch,
+    SymbolRow,
+    TradesOfPeriod,
+    best_month,
+    leverage,
+    percent_of,
+    stretch,
+    top_symbol,
+    trades_of_period,
+)
+from nija_analytics.domain.people import Preferences
+from nija_analytics.domain.results import EVERY, Breakdown
+from nija_analytics.domain.statistics import DayResult
+from nija_analytics.handlers import reading
+from nija_analytics.handlers.reading import Days, Period
+from nija_common.values.money import Units
+from nija_common.values.tiers import (
+    EffectiveTier,
+    Tier,
+    effective_at,
+    for_administrators,
+    registration_defaults,
+)
+from nija_common.values.times import DAY_MS
+
+NOTHING = stretch(0, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who asks, as the access token says."""
+
+    user_id: str
+    registered_at_ms: int
+    administrator: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """Today, the last 7 and the last 30 UTC days, today included. `top`: the symbol of the 30 days with the highest
+    profit, `top_pct` that in per cent of the equity they began with. `balance`: realised equity."""
+
+    today: Stretch
+    week: Stretch
+    month: Stretch
+    active_positions: int
+    balance: Units
+    top: SymbolRow | None
+    top_pct: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """An account's whole time. `ledger` is None where there is none yet."""
+
+    user_id: str
+    stored_tier: Tier
+    age_days: int
+    ledger: Ledger | None
+    best_month: BestMonth | None
+    preferences: Preferences
+    tier: EffectiveTier
+    leverage: float
+
+
+async def dashboard(deps: Deps, user_id: str, mode: Mode | None) -> Dashboard:
+    """The dashboard of a ledger."""
+    name = await reading.ledger_name(deps, user_id, mode)
+    month_began = reading.today(deps) - 29
+
+    async def read(ledger: Ledger) -> tuple[Days, Breakdown]:
+        results, breakdown = await reading.broken_down(deps, ledger, EVERY, month_began)
+        return reading.with_equity(ledger, month_began, results), breakdown
+
+    ledger, found = await reading.at_one_moment(deps, name, read)
+    held = await deps.rows.open_count(name)
+    if ledger is None or found is None:
+        return Dashboard(NOTHING, NOTHING, NOTHING, held, 0, None, 0.0)
+    days, breakdown = found
+    today, week = (days.since(day) for day in (reading.today(deps), reading.today(deps) - 6))
+    top = top_symbol(breakdown)
+    base = days.equity_before + sum(result.deposits for result in days.results)
+    return Dashboard(
+        today=_short(today),
+        week=_short(week),
+        month=_short(days),
+        active_positions=held,
+        balance=ledger.equity,
+        top=top,
+        top_pct=0.0 if top is None else percent_of(top.pnl, base),
+    )
+
+
+async def trades(
+    deps: Deps, user_id: str, mode: Mode | None, period: Period, symbol: str | None, group: Group | None
+) -> TradesOfPeriod:
+    """A period's trades, all of them or those of one symbol."""
+    chosen = symbol or EVERY
+    first = reading.first_day(deps, period)
+
+    async def read(ledger: Ledger) -> tuple[tuple[DayResult, ...], Breakdown]:
+        return await reading.broken_down(deps, ledger, chosen, first)
+
+    _, found = await reading.at_one_moment(deps, await reading.ledger_name(deps, user_id, mode), read)
+    days, breakdown = found or ((), Breakdown())
+    return trades_of_period(chosen, days, breakdown, group)
+
+
+async def stats(deps: Deps, person: Person, mode: Mode | None) -> Stats:
+    """An account's whole time, and the risk it may take and takes now."""
+    name = await reading.ledger_name(deps, person.user_id, mode)
+
+    ledger = await deps.results.ledger(name)
+    exposure = sum(position.size_usd for position in await deps.rows.open_positions(name))
+    user = await deps.people.user(person.user_id)
+    subscription = await deps.people.subscription(person.user_id)
+    now_ms = deps.clock.now_ms()
+    registered = person.registered_at_ms if user is None else user.registered_at_ms
+    stretches = registration_defaults(registered) if subscription is None else subscription.effective
+    own = effective_at(stretches, now_ms)
+    return Stats(
+        user_id=person.user_id,
+        stored_tier=Tier.FREE if subscription is None else subscription.tier,
+        age_days=max(0, now_ms - registered) // DAY_MS,
+        ledger=ledger,
+        best_month=None if ledger is None else best_month(ledger.months),
+        preferences=await deps.people.preferences(person.user_id),
+        tier=for_administrators(own) if person.administrator else own,
+        leverage=0.0 if ledger is None else leverage(exposure, ledger.equity),
+    )
+
+
+def _short(days: Days) -> Stretch:
+    return stretch(days.equity_before, days.results)
