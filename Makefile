@@ -33,8 +33,9 @@ run: ## Start the whole platform with demo data on http://127.0.0.1:8000
 	@scripts/bootstrap.sh run
 	@exec $(BIN)/nija up --demo --market replay --speed 3600 --host 127.0.0.1 --port 8000 $(ARGS)
 
-test: setup ## Run every test (ARGS="-k word" chooses; Kafka and MongoDB's wire are started where they can be)
+test: setup ## Run every test (ARGS="-k word" chooses; Kafka, MongoDB's wire and Stripe's mock are started where they can be)
 	@$(BIN)/python -m nija_common.testing.kafka
+	@$(BIN)/python -m nija_common.testing.stripe_mock
 	@$(BIN)/pytest -n $(JOBS) $(ARGS)
 
 check: setup ## Lint, format, types, import directions (all of them, also after one has failed)

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from nija_billing.handlers import subscriptions
+from nija_billing.handlers import overrides, subscriptions, usage
+from nija_common.events.administration import ApiUsageCounted, TierOverrideRequested
 from nija_common.events.identity import UserSnapshot
-from nija_common.events.topics import USERS
+from nija_common.events.topics import ADMIN, TRADING, USAGE, USERS
+from nija_common.events.trading import BrokerConnected, BrokerRemoved, PositionClosed, PositionOpened, TradeOpened
 from nija_common.runtime.manifest import shared
 
-SUBSCRIPTIONS = (shared(USERS, {UserSnapshot: subscriptions.begin}),)
+SUBSCRIPTIONS = (
+    shared(USERS, {UserSnapshot: subscriptions.begin}),
+    shared(ADMIN, {TierOverrideRequested: overrides.set_tier}),
+    shared(USAGE, {ApiUsageCounted: usage.count_calls}),
+    shared(
+        TRADING,
+        {
+            TradeOpened: usage.count_trade,
+            PositionOpened: usage.count_position,
+            PositionClosed: usage.position_closed,
+            BrokerConnected: usage.broker_connected,
+            BrokerRemoved: usage.broker_removed,
+        },
+    ),
+)

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
-
-from nija_billing.service import SERVICE
 from nija_common.events.identity import UserSnapshot
 from nija_common.events.subscriptions import SubscriptionSnapshot
-from nija_common.testing import TestPlatform, start_platform
+from nija_common.testing import TestPlatform
 from nija_common.testing.events import example_of
 from nija_common.values.clock import ManualClock
 from nija_common.values.tiers import TRIAL_DAYS, registration_defaults
 from nija_common.values.times import DAY_MS, iso
 
 MINUTE_S = 60.0
-
-
-@pytest.fixture
-async def platform(tmp_path: Path, clock: ManualClock) -> AsyncIterator[TestPlatform]:
-    async with start_platform(tmp_path, [SERVICE], clock=clock) as started:
-        yield started
 
 
 def user(clock: ManualClock, **changes: object) -> UserSnapshot:

@@ -1,4 +1,4 @@
-"""Fixtures for Apache Kafka and MongoDB's wire: one of each for a whole run, or one for a test alone.
+"""Fixtures for Apache Kafka, MongoDB's wire and Stripe's mock: one of each for a whole run, or one for a test alone.
 
 Tests that share a server keep apart by `namespace`. Where a server cannot be had, the test is skipped with
 the reason, and the summary says so loudly; with `CI` set it fails instead.
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from nija_common.testing import kafka, mongo
+from nija_common.testing import kafka, mongo, stripe_mock
 from nija_common.testing.processes import Launch, Server, Unavailable, shared, started
 
 MISSING = "cannot be started here"
@@ -73,6 +73,17 @@ def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield mongo.url_of(port)
 
 
+@pytest.fixture(scope="session")
+def stripe_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of Stripe's mock that this run shares."""
+    given = stripe_mock.given()
+    if given:
+        yield given
+        return
+    for port in _shared("Stripe's mock", stripe_mock.launch, common_folder(tmp_path_factory) / "stripe"):
+        yield f"http://127.0.0.1:{port}"
+
+
 @pytest.fixture
 def namespace() -> str:
     """A prefix for topics, groups and databases that no other test uses (`NIJA_NAMESPACE`)."""
@@ -110,4 +121,5 @@ __all__ = [
     "private_kafka",
     "private_mongo",
     "pytest_terminal_summary",
+    "stripe_url",
 ]

@@ -19,6 +19,7 @@ from nija_common.testing.fixtures_infra import (
     private_kafka,
     private_mongo,
     pytest_terminal_summary,
+    stripe_url,
 )
 from nija_common.values.clock import ManualClock
 
@@ -36,6 +37,7 @@ __all__ = [
     "private_mongo",
     "pytest_terminal_summary",
     "shared_folder",
+    "stripe_url",
 ]
 
 

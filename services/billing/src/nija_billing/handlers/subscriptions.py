@@ -2,56 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from nija_billing.deps import Deps
-from nija_billing.domain.subscription import Subscription, at_time, new_subscription
-from nija_common.errors import unavailable
+from nija_billing.domain import changes, choices
+from nija_billing.domain.subscription import Subscription, at_time, charge_due, new_subscription
+from nija_billing.handlers import accounts, attempts
+from nija_billing.handlers.audit import CLOCK
 from nija_common.events.base import Received
 from nija_common.events.identity import UserSnapshot
 from nija_common.storage.unit_of_work import UnitOfWork
-from nija_common.values.tiers import DEFAULTS_HOLD_MS
-
-
-@dataclass(frozen=True, slots=True)
-class Current:
-    """A subscription as it is now, and whether its trial is running."""
-
-    subscription: Subscription
-    in_trial: bool
 
 
 async def begin(deps: Deps, received: Received[UserSnapshot], uow: UnitOfWork) -> None:
-    """Gives an account that is new here its subscription; a later snapshot of the same user changes nothing."""
-    user = received.event
+    """Gives an account that is new here its subscription, with an override that has come before it.
+
+    A later snapshot of the same user changes nothing.
+    """
+    user, now_ms = received.event, deps.clock.now_ms()
     if await deps.subscriptions.of(user.user_id) is not None:
         return
-    subscription = new_subscription(user.user_id, user.registered_at_ms, deps.clock.now_ms())
+    subscription = new_subscription(user.user_id, user.registered_at_ms, now_ms)
+    early = await deps.subscriptions.early_override(user.user_id)
+    if early is not None:
+        uow.delete(early)
+        if early.expires_at_ms is None or early.expires_at_ms > now_ms:
+            subscription = changes.overridden(subscription, early.tier, early.expires_at_ms, early.by, now_ms)
     uow.save(subscription)
     uow.emit(subscription.snapshot())
 
 
 async def move_on(deps: Deps, user_id: str, uow: UnitOfWork) -> None:
-    """Tells everybody of a change that time alone has made, once."""
-    subscription = await deps.subscriptions.of(user_id)
-    now_ms = deps.clock.now_ms()
-    if subscription is None or subscription.next_change_ms is None or subscription.next_change_ms > now_ms:
-        return
-    moved = at_time(subscription, now_ms)
-    uow.save(moved)
-    uow.emit(moved.snapshot())
+    """Does what time has made due: tells of a change, once, and orders the renewal of a period that is over.
 
-
-async def current(deps: Deps, user_id: str, registered_at_ms: int) -> Current:
-    """The account's subscription now. One that has not arrived here yet is what every new account has.
-
-    Raises SERVICE_UNAVAILABLE for an unknown account that is not new: never a guess.
+    While a payment of the account is being made it waits: the outcome may change what is due.
     """
-    now_ms = deps.clock.now_ms()
-    stored = await deps.subscriptions.of(user_id)
-    if stored is None:
-        if now_ms - registered_at_ms >= DEFAULTS_HOLD_MS:
-            raise unavailable("Your subscription cannot be read right now. Try again.")
-        stored = new_subscription(user_id, registered_at_ms, now_ms)
-    subscription = at_time(stored, now_ms)
-    return Current(subscription, subscription.in_trial(now_ms))
+    stored, now_ms = await deps.subscriptions.of(user_id), deps.clock.now_ms()
+    if stored is None or stored.next_change_ms is None or stored.next_change_ms > now_ms:
+        return
+    moved = at_time(stored, now_ms)
+    plan, subscription_id = moved.plan, moved.subscription_id
+    if plan is None or subscription_id is None or not charge_due(moved, now_ms):
+        await accounts.leave(deps, stored, moved, CLOCK, uow)
+        return
+    if await deps.vendor.running(user_id) is not None:
+        return
+    method_id = "" if moved.payment_method is None else moved.payment_method.id
+    order = choices.renewal(subscription_id, moved, plan, method_id, now_ms)
+    await attempts.begun(deps, stored, order, CLOCK, uow, taken=False)
+
+
+async def current(deps: Deps, user_id: str, registered_at_ms: int) -> Subscription:
+    """The account's subscription now. Raises SERVICE_UNAVAILABLE for an unknown account that is not new."""
+    return await accounts.present(deps, user_id, registered_at_ms)

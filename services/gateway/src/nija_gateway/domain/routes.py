@@ -22,7 +22,7 @@ class Who(StrEnum):
     USER = "user"
     ADMIN = "admin"
     WEBHOOK = "webhook"
-    """Whoever holds a key that the service checks itself."""
+    """Whoever holds a key, or signs with one, that the service checks itself."""
 
 
 class LimitClass(StrEnum):
@@ -94,6 +94,10 @@ ROUTES: tuple[Route, ...] = (
     Route("PUT", f"{API}/config/settings", "accounts"),
     _open("GET", f"{API}/subscription/plans", "billing"),
     Route("GET", f"{API}/subscription/current", "billing"),
+    Route("POST", f"{API}/subscription/upgrade", "billing"),
+    Route("POST", f"{API}/subscription/cancel", "billing"),
+    Route("GET", f"{API}/subscription/usage", "billing"),
+    Route("POST", f"{API}/webhooks/stripe", "billing", Who.WEBHOOK, LimitClass.NONE),
     Route("SOCKET", SOCKET_PATH, "notifier", Who.OPEN, LimitClass.NONE),
 )
 

@@ -1,0 +1,1 @@
+"""Vendors: who takes payments. Nothing else here imports one."""
