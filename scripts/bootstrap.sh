@@ -59,7 +59,7 @@ find_uv() {
     echo .tools/uv/bin/uv
 }
 
-checksum=$(cat uv.lock pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml apps/*/pyproject.toml | cksum | tr ' ' '-')
+checksum=$(cat uv.lock pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml apps/*/pyproject.toml sdks/*/pyproject.toml | cksum | tr ' ' '-')
 stamp=.venv/.bootstrap-$kind
 
 if [ "$(cat "$stamp" 2>/dev/null || true)" != "$checksum" ] || ! modern .venv/bin/python || [ ! -x "$proof" ]; then
@@ -93,5 +93,5 @@ fi
 
 # The project's own packages are installed as links to their folders, which uv does not compile.
 if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then
-    .venv/bin/python -m compileall -q libs/*/src services/*/src apps/*/src
+    .venv/bin/python -m compileall -q libs/*/src services/*/src apps/*/src sdks/*/src
 fi

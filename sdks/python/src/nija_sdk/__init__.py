@@ -1,10 +1,10 @@
 """The Python client of the NIJA platform.
 
-    from nija_sdk import NIJAClient
+from nija_sdk import NIJAClient
 
-    client = NIJAClient(api_key="your_jwt_token")
-    client.trading.start(broker="coinbase", paper_trading=True)
-    positions = client.account.positions()
+client = NIJAClient(api_key="your_jwt_token")
+client.trading.start(broker="coinbase", paper_trading=True)
+positions = client.account.positions()
 """
 
 from nija_sdk.calls import OMITTED

@@ -10,12 +10,13 @@ from typing import Self, TypeVar
 
 import httpx
 
+from nija_sdk.async_socket import AsyncLiveSocket
 from nija_sdk.calls import Call, base_url_of, data_of, made, socket_url_of, wait_before_again
 from nija_sdk.errors import AuthenticationFailed, ConnectionFailed
 from nija_sdk.models import LoginAnswer, RefreshAnswer
 from nija_sdk.operations import AsyncOperations, Operations
 from nija_sdk.records import Record
-from nija_sdk.socket import AsyncLiveSocket, LiveSocket
+from nija_sdk.socket import LiveSocket
 
 R = TypeVar("R", bound=Record)
 
@@ -68,7 +69,7 @@ class NIJAClient(Operations):
         self._max_retries = max_retries
         self._refreshing = threading.Lock()
         super().__init__(self._call)
-        self.ws = LiveSocket(self._session.socket_url, self._fresh_token)
+        self.ws = LiveSocket(self._session.socket_url, self._socket_token)
 
     @property
     def api_key(self) -> str | None:
@@ -97,9 +98,11 @@ class NIJAClient(Operations):
             if self._session.api_key == used:
                 self._session.signed_in(data_of(self._sent(self._session.refreshing(), None), RefreshAnswer))
 
-    def _fresh_token(self, expired: bool) -> str | None:
-        """The token for a socket; a renewed one where the last was refused and can be renewed."""
-        if expired and self._session.refresh_token is not None:
+    def _socket_token(self, renewed: bool) -> str | None:
+        """The token for a socket; a renewed one where the last was refused, None where it cannot be renewed."""
+        if renewed:
+            if self._session.refresh_token is None:
+                return None
             self._renew(self._session.api_key)
         return self._session.api_key
 
@@ -131,10 +134,15 @@ class NIJAClient(Operations):
         self.ws.close()
         self._http.close()
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.base_url!r})"
+
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -155,7 +163,7 @@ class AsyncNIJAClient(AsyncOperations):
         self._max_retries = max_retries
         self._refreshing = asyncio.Lock()
         super().__init__(self._call)
-        self.ws = AsyncLiveSocket(self._session.socket_url, self._fresh_token)
+        self.ws = AsyncLiveSocket(self._session.socket_url, self._socket_token)
 
     @property
     def api_key(self) -> str | None:
@@ -183,8 +191,10 @@ class AsyncNIJAClient(AsyncOperations):
             if self._session.api_key == used:
                 self._session.signed_in(data_of(await self._sent(self._session.refreshing(), None), RefreshAnswer))
 
-    async def _fresh_token(self, expired: bool) -> str | None:
-        if expired and self._session.refresh_token is not None:
+    async def _socket_token(self, renewed: bool) -> str | None:
+        if renewed:
+            if self._session.refresh_token is None:
+                return None
             await self._renew(self._session.api_key)
         return self._session.api_key
 
@@ -215,6 +225,9 @@ class AsyncNIJAClient(AsyncOperations):
         """Ends the socket and the connections."""
         await self.ws.close()
         await self._http.aclose()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.base_url!r})"
 
     async def __aenter__(self) -> Self:
         return self

@@ -13,7 +13,7 @@ _SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bo
 
 def models(shape: Shape) -> str:
     """`nija_sdk/models.py`: a class for each object of an answer."""
-    lines = ["from collections.abc import Mapping", "from typing import Any, ClassVar, Literal", ""]
+    lines = ["from typing import Any, Literal", ""]
     lines += ["from nija_sdk.records import Record", "", ""]
     answered = _answered(shape)
     for name in sorted(answered):
@@ -29,8 +29,13 @@ def models(shape: Shape) -> str:
 
 def _model(record: RecordType) -> Iterator[str]:
     yield f"class {record.name}(Record):"
-    yield "    _records: ClassVar[Mapping[str, type[Record]]] = {}"
+    if not record.fields:
+        yield '    """No fields."""'
     for name, type_ in record.fields.items():
+        if hasattr(dict, name):
+            raise ValueError(
+                f"{record.name}.{name} cannot be read as an attribute: dictionaries have a method of that name"
+            )
         yield f"    {name}: {_annotation(type_)}"
 
 
@@ -141,7 +146,7 @@ def _sent(method: Method) -> str:
     parts = []
     for word, place in (("ids", "path"), ("query", "query"), ("body", "body")):
         inner = ", ".join(f'"{p.name}": {p.name}' for p in method.parameters if p.place == place)
-        if inner or (place == "body" and method.has_body):
+        if inner:
             parts.append(f", {word}={{{inner}}}")
     if method.takes_key:
         parts.append(", idempotency_key=idempotency_key")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Json = dict[str, Any]
@@ -63,7 +63,6 @@ class Method:
     summary: str
     parameters: tuple[Parameter, ...]
     answer: str
-    has_body: bool
     takes_key: bool
 
 
@@ -106,15 +105,27 @@ class _Reader:
         return self._shape
 
     def _method(self, group: str, http: str, path: str, operation: Json) -> Method:
-        listed = [self._parameters[p["$ref"].rsplit("/", 1)[1]] if "$ref" in p else p for p in operation.get("parameters", ())]
+        listed = [
+            self._parameters[p["$ref"].rsplit("/", 1)[1]] if "$ref" in p else p for p in operation.get("parameters", ())
+        ]
         body = operation.get("requestBody")
         parameters = [
-            Parameter(p["name"], p["in"], self._type(p["schema"], p["name"]), p.get("required", False))
+            # A query has no null: what is not asked for is left out.
+            Parameter(
+                p["name"],
+                p["in"],
+                replace(self._type(p["schema"], p["name"]), nullable=False),
+                p.get("required", False),
+            )
             for p in listed
             if p["in"] in ("path", "query")
         ]
         if body is not None:
-            parameters += self._body(body["content"]["application/json"]["schema"])
+            # What may come in either place is sent in the query: not everything between here and there passes the
+            # body of a DELETE on.
+            asked = {parameter.name for parameter in parameters}
+            inner = self._body(body["content"]["application/json"]["schema"])
+            parameters += [parameter for parameter in inner if parameter.name not in asked]
         parameters.sort(key=lambda p: not p.required)
         return Method(
             group=group,
@@ -124,7 +135,6 @@ class _Reader:
             summary=operation.get("description", "").strip(),
             parameters=tuple(parameters),
             answer=self._answer(operation, http, path),
-            has_body=body is not None,
             takes_key=any(p["name"] == "Idempotency-Key" for p in listed),
         )
 
@@ -179,6 +189,8 @@ class _Reader:
         nullable = len(solid) < len(parts)
         if len({type_.kind for type_ in types} - {"integer", "number"}) == 0 and types:
             return Type("number" if any(t.kind == "number" for t in types) else "integer", nullable=nullable)
+        if types and all(type_.kind == "values" for type_ in types):
+            return Type("values", values=tuple(value for type_ in types for value in type_.values), nullable=nullable)
         first = types[0] if len(types) == 1 else Type("any")
         return Type(first.kind, first.values, first.of, first.record, nullable)
 
