@@ -11,6 +11,7 @@ from nija_billing.domain.subscription import Subscription
 from nija_billing.domain.usage import Holdings, Usage
 from nija_billing.domain.vendor import VendorSubscription
 from nija_common.storage.port import Range, Storage
+from nija_common.storage.remembered import IdempotentRequest
 from nija_common.values.document import Collection, Document
 from nija_common.values.tiers import Tier
 
@@ -55,6 +56,7 @@ COLLECTIONS: tuple[type[Document], ...] = (
     EarlyOverride,
     Usage,
     Holdings,
+    IdempotentRequest,
 )
 
 

@@ -30,15 +30,18 @@ async def return_unused(deps: Deps) -> None:
 
 
 async def tell_usage(deps: Deps) -> None:
-    """Tells every `usage_flush_s` what has been counted, and once more when the process ends.
+    """Tells every `usage_flush_s` what has been counted, sooner at first, and once more when the process ends.
 
-    What could not be committed is committed again as it is, under its own id: told once, even where the outcome of
-    the first try is not known. Counting goes on meanwhile.
+    At first after 1, 2, 4, ... seconds: who asks a platform that has just started for its figures finds some. What could
+    not be committed is committed again as it is, under its own id: told once, even where the outcome of the first try
+    is not known. Counting goes on meanwhile.
     """
     untold: deque[UnitOfWork] = deque()
+    pause_s = 1
     try:
         while True:
-            await deps.clock.sleep(deps.usage_flush_s)
+            await deps.clock.sleep(min(pause_s, deps.usage_flush_s))
+            pause_s = min(2 * pause_s, deps.usage_flush_s)
             await _try_to_tell(deps, untold)
     finally:
         try:

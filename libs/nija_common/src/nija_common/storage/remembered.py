@@ -190,6 +190,17 @@ def remembering(call: Call) -> Iterator[None]:
         _current.reset(token)
 
 
+@contextmanager
+def apart() -> Iterator[None]:
+    """Units of work inside belong to no request, though they run in one: what they do is safe to repeat, and whether
+    they run at all depends on what a request before has left."""
+    token = _current.set(None)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
 def next_step(service: str, handler: Callable[..., Any], *, claims: bool) -> Step[Any] | None:
     """The next unit of work of the request that runs in this task; None where there is none, or it is not `service`'s."""
     call = _current.get()

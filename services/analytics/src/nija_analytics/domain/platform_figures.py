@@ -116,11 +116,14 @@ def system(totals: Iterable[TrafficTotals], days: Sequence[UptimeDay], first: Up
 def uptime_pct(reported: dict[int, int], first: int | None, now_ms: int) -> float | None:
     """Minutes with a report of the gateway among those since the first one, at most 30 days back, in per cent.
 
-    The present minute and the one before it are left out: their reports may be on their way.
+    The present minute and the one before it are left out: their reports may be on their way. Where there are no others
+    yet, nothing has been missed.
     """
     end = now_ms // MINUTE_MS - 1
-    if first is None or first >= end:
+    if first is None:
         return None
+    if first >= end:
+        return 100.0
     start = max(first, end - UPTIME_DAYS * MINUTES_A_DAY)
     up = sum(_count(bits, start - day * MINUTES_A_DAY, end - day * MINUTES_A_DAY) for day, bits in reported.items())
     return 100 * up / (end - start)

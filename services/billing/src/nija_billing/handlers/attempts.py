@@ -83,10 +83,14 @@ async def begun(
 
 
 async def settle(deps: Deps, attempt: Attempt) -> Settled:
-    """Calls the vendor for an attempt whose lease is ours, and commits the outcome.
+    """Calls the vendor for an attempt whose lease is ours, and commits the outcome. One that has been finished
+    meanwhile (a request that is asked again) is not paid for again.
 
     Raises SERVICE_UNAVAILABLE where the vendor did not say: the attempt stays, and is gone on with.
     """
+    stored = await deps.vendor.attempt(attempt.id)
+    if stored is not None and stored.state == "done":
+        return await _finished(deps, stored)
     customer_id = attempt.customer_id
     try:
         customer_id = customer_id or await deps.payments.customer(attempt.user_id)
@@ -139,17 +143,20 @@ async def _finish(deps: Deps, outcome: Outcome, uow: UnitOfWork) -> Settled:
     """The second unit of work. Somebody else may have finished it in the meantime: then theirs is the outcome."""
     stored = await deps.vendor.attempt(outcome.attempt.id)
     if stored is None or stored.state == "done":
-        finished = stored or outcome.attempt
-        subscription = await deps.subscriptions.of(outcome.attempt.user_id)
-        if subscription is None or finished.result is None:
-            raise unavailable("The outcome of the payment cannot be read right now. Try again.")
-        return Settled(finished, subscription)
+        return await _finished(deps, stored or outcome.attempt)
     done = stored.model_copy(
         update={"state": "done", "result": outcome.result, "customer_id": outcome.customer_id, "lease_until_ms": 0}
     )
     uow.save(done)
     subscription = await apply_outcome(deps, done, outcome.result, uow)
     return Settled(done, subscription)
+
+
+async def _finished(deps: Deps, attempt: Attempt) -> Settled:
+    subscription = await deps.subscriptions.of(attempt.user_id)
+    if subscription is None or attempt.result is None:
+        raise unavailable("The outcome of the payment cannot be read right now. Try again.")
+    return Settled(attempt, subscription)
 
 
 async def take_over(deps: Deps, attempt_id: str, uow: UnitOfWork) -> Attempt | None:

@@ -1,6 +1,7 @@
 """What a user does about their subscription: choose a plan, cancel.
 
-Decided and priced in one unit of work, paid for outside, concluded in another (`attempts.py`).
+Decided and priced in one unit of work, paid for outside, concluded in another (`attempts.py`). An attempt keeps its own
+account of how far it has come, so with an idempotency key only the decision is remembered with the request.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from nija_billing.handlers import accounts, attempts
 from nija_billing.handlers.audit import audited
 from nija_common.errors import ErrorCode, NijaError
 from nija_common.events.subscriptions import Interval
+from nija_common.storage.remembered import apart
 from nija_common.storage.unit_of_work import UnitOfWork
 from nija_common.values.tiers import Tier
 
@@ -70,11 +72,14 @@ async def choose_plan(deps: Deps, cmd: ChoosePlan) -> Chosen:
     The same wish again, after an answer that never came, has the outcome of the first.
     Raises VALIDATION_ERROR for the plan that runs already, PAYMENT_FAILED with nothing changed, SERVICE_UNAVAILABLE.
     """
-    unfinished = await attempts.clear(deps, cmd.by.user_id)
+    with apart():
+        unfinished = await attempts.clear(deps, cmd.by.user_id)
     if unfinished is not None and _same_wish(unfinished.attempt, cmd):
         return _chosen(unfinished, cmd)
-    attempt = await deps.work.run(_want_plan, deps, cmd, queue=cmd.by.user_id)
-    return _chosen(await attempts.settle(deps, attempt), cmd)
+    claim = await deps.work.claim(_want_plan, deps, cmd, queue=cmd.by.user_id)
+    with apart():
+        settled = await attempts.settle(deps, claim.decided)
+    return _chosen(settled, cmd)
 
 
 async def _want_plan(deps: Deps, cmd: ChoosePlan, uow: UnitOfWork) -> Attempt:
@@ -122,11 +127,13 @@ async def cancel(deps: Deps, cmd: Cancel) -> Cancelled:
 
     Raises SUBSCRIPTION_REQUIRED where there is neither, SERVICE_UNAVAILABLE.
     """
-    await attempts.clear(deps, cmd.by.user_id)
+    with apart():
+        await attempts.clear(deps, cmd.by.user_id)
     wanted = await deps.work.run(_want_end, deps, cmd, queue=cmd.by.user_id, published=True)
     if isinstance(wanted, Cancelled):
         return wanted
-    settled = await attempts.settle(deps, wanted)
+    with apart():
+        settled = await attempts.settle(deps, wanted)
     result = attempts.arranged_or_refused(settled)
     refund = result.refunded_cents if result.kind == "arranged" else 0
     plan = settled.subscription.plan
