@@ -7,7 +7,7 @@
 SHELL := /bin/sh
 .SHELLFLAGS := -eu -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench docs clean \
+.PHONY: help setup run test check format bench docs sdks clean \
 	check-lint check-format check-imports check-types check-engine-types
 
 PYTHON ?=
@@ -64,6 +64,9 @@ bench: setup ## Measure: runs every benchmarks/bench_*.py
 	@set -- benchmarks/bench_*.py; \
 	if [ ! -e "$$1" ]; then echo "There is no benchmark yet: benchmarks/ holds no bench_*.py."; exit 0; fi; \
 	for script in "$$@"; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
+
+sdks: setup ## Write the generated parts of both SDKs again, from the API document
+	@$(BIN)/python -m nija_cli.sdks
 
 docs: setup ## Write the generated documents (docs/events.md, docs/settings.md, schemas) again
 	@$(BIN)/python -m nija_cli.documents

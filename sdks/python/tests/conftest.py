@@ -28,6 +28,12 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
         yield embedded
 
 
+@pytest.fixture(scope="session")
+def administrator() -> tuple[str, str]:
+    """E-mail and password of the platform's administrator."""
+    return ADMIN
+
+
 @pytest.fixture
 def base_url(platform: Embedded) -> str:
     return f"{platform.url}/api/v1"

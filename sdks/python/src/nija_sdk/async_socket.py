@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from nija_sdk.errors import APIError, AuthenticationFailed, ConnectionFailed, NIJAError, UnexpectedAnswer
-from nija_sdk.live import Conversation, Handler
+from nija_sdk.live import Conversation, Handler, known
 from nija_sdk.socket import NETWORK, OPEN_S
 
 log = logging.getLogger("nija_sdk")
@@ -36,6 +36,8 @@ class AsyncLiveSocket:
 
         Raises NIJAError for a type that does not exist.
         """
+
+        known(kind)
 
         def register(handler: H) -> H:
             asked = self._talk.on(kind, handler)

@@ -129,4 +129,4 @@ def wait_before_again(call: Call, answer: httpx.Response | None, tries: int, mos
     asked = None if answer is None else _seconds(answer.headers.get("retry-after"))
     if asked is not None:
         return asked if asked <= LONGEST_WAIT_S else None
-    return random.uniform(0.5, 1.0) * min(0.25 * 2.0**tries, 8.0)  # noqa: S311 - spread, not secrecy
+    return random.uniform(0.5, 1.0) * min(0.25 * 2.0**tries, 8.0)

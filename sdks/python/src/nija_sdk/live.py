@@ -25,6 +25,13 @@ _STATUS_OF = {"SERVICE_UNAVAILABLE": 503, "INTERNAL_ERROR": 500, "DATABASE_ERROR
 Handler = Callable[[Any], Any]
 
 
+def known(kind: str) -> str:
+    """The message type. Raises NIJAError for one that does not exist."""
+    if kind not in CHANNEL_OF and kind not in ("resync", "error"):
+        raise NIJAError(f"there is no message {kind!r}; there are {', '.join([*CHANNEL_OF, 'resync', 'error'])}")
+    return kind
+
+
 @dataclass(slots=True)
 class Conversation:
     """What this end knows of one live socket over all its connections."""
@@ -34,13 +41,7 @@ class Conversation:
     failures: int = 0
 
     def on(self, kind: str, handler: Handler) -> str | None:
-        """Adds a handler. Answers what to say on an open connection for it: a subscription where the channel is new.
-
-        Raises NIJAError for a message type that does not exist.
-        """
-        if kind not in CHANNEL_OF and kind not in ("resync", "error"):
-            known = ", ".join([*CHANNEL_OF, "resync", "error"])
-            raise NIJAError(f"there is no message {kind!r}; there are {known}")
+        """Adds a handler. Answers what to say on an open connection for it: a subscription where the channel is new."""
         new = kind in CHANNEL_OF and kind not in self.handlers
         self.handlers.setdefault(kind, []).append(handler)
         return self._subscription(CHANNEL_OF[kind]) if new else None
@@ -95,7 +96,7 @@ class Conversation:
     def pause_s(self) -> float:
         """How long to wait before the next connection: longer each time it fails, spread so that not all come at once."""
         self.failures += 1
-        return random.uniform(0.5, 1.0) * min(0.5 * 2.0 ** (self.failures - 1), LONGEST_PAUSE_S)  # noqa: S311
+        return random.uniform(0.5, 1.0) * min(0.5 * 2.0 ** (self.failures - 1), LONGEST_PAUSE_S)
 
 
 def _message(text: str | bytes) -> dict[str, Any]:

@@ -192,7 +192,7 @@ class LogEntry(Record):
 class LoginAnswer(Record):
     access_token: str
     refresh_token: str
-    token_type: str
+    token_type: Literal["Bearer"]
     expires_in: int
     user: AuthUserAnswer
 
@@ -327,7 +327,7 @@ class PositionsSummary(Record):
 
 class RefreshAnswer(Record):
     access_token: str
-    token_type: str
+    token_type: Literal["Bearer"]
     expires_in: int
 
 

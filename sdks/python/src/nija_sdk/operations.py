@@ -120,8 +120,8 @@ class Trading:
         self,
         *,
         broker: str,
-        paper_trading: bool | None | Omitted = OMITTED,
-        risk_profile: str | None | Omitted = OMITTED,
+        paper_trading: bool | Omitted | None = OMITTED,
+        risk_profile: str | Omitted | None = OMITTED,
         strategy: Literal["APEX_V72", "SIGNALS_ONLY"] | Omitted = OMITTED,
         idempotency_key: str | None = None,
     ) -> StartAnswer:
@@ -330,9 +330,24 @@ class Config:
         """The settings in force: the lower of the user's value and the tier's limit."""
         return self._call(made("GET", "/config/settings"), SettingsAnswer)
 
-    def update_settings(self, *, idempotency_key: str | None = None) -> UpdatedAnswer:
+    def update_settings(
+        self,
+        *,
+        trading: Mapping[str, Any] | Omitted = OMITTED,
+        notifications: Mapping[str, Any] | Omitted = OMITTED,
+        advanced: Mapping[str, Any] | Omitted = OMITTED,
+        idempotency_key: str | None = None,
+    ) -> UpdatedAnswer:
         """Changes what the body names, all of it or nothing; answers once the other services can know."""
-        return self._call(made("PUT", "/config/settings", idempotency_key=idempotency_key), UpdatedAnswer)
+        return self._call(
+            made(
+                "PUT",
+                "/config/settings",
+                body={"trading": trading, "notifications": notifications, "advanced": advanced},
+                idempotency_key=idempotency_key,
+            ),
+            UpdatedAnswer,
+        )
 
 
 class Subscription:
@@ -372,8 +387,8 @@ class Subscription:
         self,
         *,
         cancel_immediately: bool | Omitted = OMITTED,
-        reason: str | None | Omitted = OMITTED,
-        feedback: str | None | Omitted = OMITTED,
+        reason: str | Omitted | None = OMITTED,
+        feedback: str | Omitted | None = OMITTED,
         idempotency_key: str | None = None,
     ) -> CancelAnswer:
         """Cancel at the period's end, or at once with a refund of what is left."""
@@ -426,8 +441,8 @@ class Analytics:
         data_type: Literal["trades", "positions", "performance"],
         mode: Literal["paper", "live"] | Omitted = OMITTED,
         format: Literal["csv", "json"] | Omitted = OMITTED,
-        start_date: str | None | Omitted = OMITTED,
-        end_date: str | None | Omitted = OMITTED,
+        start_date: str | Omitted | None = OMITTED,
+        end_date: str | Omitted | None = OMITTED,
         include_closed_positions: bool | Omitted = OMITTED,
         include_open_positions: bool | Omitted = OMITTED,
         idempotency_key: str | None = None,
@@ -462,10 +477,10 @@ class Admin:
         self,
         user_id: str,
         *,
-        subscription_tier: Literal["free", "basic", "pro", "enterprise"] | None | Omitted = OMITTED,
-        status: Literal["active", "suspended", "disabled"] | None | Omitted = OMITTED,
-        notes: str | None | Omitted = OMITTED,
-        expires_at: str | None | Omitted = OMITTED,
+        subscription_tier: Literal["free", "basic", "pro", "enterprise"] | Omitted | None = OMITTED,
+        status: Literal["active", "suspended", "disabled"] | Omitted | None = OMITTED,
+        notes: str | Omitted | None = OMITTED,
+        expires_at: str | Omitted | None = OMITTED,
         idempotency_key: str | None = None,
     ) -> MessageAnswer:
         """Changes the tier, the status, or adds a note; answers once the other services can know."""
@@ -638,8 +653,8 @@ class AsyncTrading:
         self,
         *,
         broker: str,
-        paper_trading: bool | None | Omitted = OMITTED,
-        risk_profile: str | None | Omitted = OMITTED,
+        paper_trading: bool | Omitted | None = OMITTED,
+        risk_profile: str | Omitted | None = OMITTED,
         strategy: Literal["APEX_V72", "SIGNALS_ONLY"] | Omitted = OMITTED,
         idempotency_key: str | None = None,
     ) -> StartAnswer:
@@ -848,9 +863,24 @@ class AsyncConfig:
         """The settings in force: the lower of the user's value and the tier's limit."""
         return await self._call(made("GET", "/config/settings"), SettingsAnswer)
 
-    async def update_settings(self, *, idempotency_key: str | None = None) -> UpdatedAnswer:
+    async def update_settings(
+        self,
+        *,
+        trading: Mapping[str, Any] | Omitted = OMITTED,
+        notifications: Mapping[str, Any] | Omitted = OMITTED,
+        advanced: Mapping[str, Any] | Omitted = OMITTED,
+        idempotency_key: str | None = None,
+    ) -> UpdatedAnswer:
         """Changes what the body names, all of it or nothing; answers once the other services can know."""
-        return await self._call(made("PUT", "/config/settings", idempotency_key=idempotency_key), UpdatedAnswer)
+        return await self._call(
+            made(
+                "PUT",
+                "/config/settings",
+                body={"trading": trading, "notifications": notifications, "advanced": advanced},
+                idempotency_key=idempotency_key,
+            ),
+            UpdatedAnswer,
+        )
 
 
 class AsyncSubscription:
@@ -890,8 +920,8 @@ class AsyncSubscription:
         self,
         *,
         cancel_immediately: bool | Omitted = OMITTED,
-        reason: str | None | Omitted = OMITTED,
-        feedback: str | None | Omitted = OMITTED,
+        reason: str | Omitted | None = OMITTED,
+        feedback: str | Omitted | None = OMITTED,
         idempotency_key: str | None = None,
     ) -> CancelAnswer:
         """Cancel at the period's end, or at once with a refund of what is left."""
@@ -944,8 +974,8 @@ class AsyncAnalytics:
         data_type: Literal["trades", "positions", "performance"],
         mode: Literal["paper", "live"] | Omitted = OMITTED,
         format: Literal["csv", "json"] | Omitted = OMITTED,
-        start_date: str | None | Omitted = OMITTED,
-        end_date: str | None | Omitted = OMITTED,
+        start_date: str | Omitted | None = OMITTED,
+        end_date: str | Omitted | None = OMITTED,
         include_closed_positions: bool | Omitted = OMITTED,
         include_open_positions: bool | Omitted = OMITTED,
         idempotency_key: str | None = None,
@@ -980,10 +1010,10 @@ class AsyncAdmin:
         self,
         user_id: str,
         *,
-        subscription_tier: Literal["free", "basic", "pro", "enterprise"] | None | Omitted = OMITTED,
-        status: Literal["active", "suspended", "disabled"] | None | Omitted = OMITTED,
-        notes: str | None | Omitted = OMITTED,
-        expires_at: str | None | Omitted = OMITTED,
+        subscription_tier: Literal["free", "basic", "pro", "enterprise"] | Omitted | None = OMITTED,
+        status: Literal["active", "suspended", "disabled"] | Omitted | None = OMITTED,
+        notes: str | Omitted | None = OMITTED,
+        expires_at: str | Omitted | None = OMITTED,
         idempotency_key: str | None = None,
     ) -> MessageAnswer:
         """Changes the tier, the status, or adds a note; answers once the other services can know."""

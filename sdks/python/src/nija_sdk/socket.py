@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import ClientConnection, connect
 
 from nija_sdk.errors import APIError, AuthenticationFailed, ConnectionFailed, NIJAError, UnexpectedAnswer
-from nija_sdk.live import Conversation, Handler
+from nija_sdk.live import Conversation, Handler, known
 
 log = logging.getLogger("nija_sdk")
 
@@ -44,6 +44,8 @@ class LiveSocket:
 
         Raises NIJAError for a type that does not exist.
         """
+
+        known(kind)
 
         def register(handler: H) -> H:
             with self._subscribing:
@@ -98,7 +100,8 @@ class LiveSocket:
             raise ConnectionFailed(f"{self._url}: {error}") from error
 
     def _signed_in(self, token: str | None) -> ClientConnection:
-        connection = connect(self._url, open_timeout=OPEN_S)
+        # Entered and never left: it lives as long as the socket does, and `close` does what leaving would.
+        connection = connect(self._url, open_timeout=OPEN_S).__enter__()
         try:
             connection.send(self._talk.auth(token))
             self._talk.signed_in(connection.recv(OPEN_S))

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 
 from nija_cli.sdks.shape import GROUPS, Method, Parameter, RecordType, Shape, Type
 
-HEADER = '"""{about} Generated from the API document by `make sdks`; a test keeps it fresh."""\n\nfrom __future__ import annotations\n\n'
+HEADER = """\
+\"\"\"{about} Generated from the API document by `make sdks`; a test keeps it fresh.\"\"\"
+
+from __future__ import annotations
+
+"""
 _SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "any": "Any"}
 
 
@@ -136,10 +142,11 @@ def _summary(method: Method) -> str:
 
 
 def _parameter(parameter: Parameter) -> str:
-    annotation = _annotation(parameter.type, sent=True)
     if parameter.required:
-        return f"{parameter.name}: {annotation}"
-    return f"{parameter.name}: {annotation} | Omitted = OMITTED"
+        return f"{parameter.name}: {_annotation(parameter.type, sent=True)}"
+    annotation = _annotation(replace(parameter.type, nullable=False), sent=True)
+    nothing = " | None" if parameter.type.nullable else ""
+    return f"{parameter.name}: {annotation} | Omitted{nothing} = OMITTED"
 
 
 def _sent(method: Method) -> str:
