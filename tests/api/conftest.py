@@ -14,16 +14,30 @@ import pytest
 
 from nija_common.testing.candles import calm_market
 from nija_common.testing.client import Answer, ApiClient
+from nija_common.testing.exchange import RunningExchange, run_exchange
 from nija_common.testing.platforms import Embedded, wait_for
+from nija_trading.domain.connections import EXCHANGES
 
 ADMIN = ("admin@nija.example", "Quiet-Harbour-Lantern-71")
+ENVIRONMENT = {"NIJA_LIMITS__WEBHOOK_REFUSED_PER_MINUTE": "100000"}
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+def exchange() -> Iterator[RunningExchange]:
+    """What stands for every exchange: no test asks a real one."""
+    with run_exchange() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory, exchange: RunningExchange) -> Iterator[Embedded]:
     """The running platform; each worker of a test run has its own."""
     folder = tmp_path_factory.mktemp("api")
-    embedded = Embedded(folder, options=calm_market(folder / "candles"))
+    embedded = Embedded(
+        folder,
+        options=calm_market(folder / "candles"),
+        env={**ENVIRONMENT, **{f"NIJA_BROKERS__{name.upper()}__BASE_URL": exchange.base_url for name in EXCHANGES}},
+    )
     embedded.create_admin(*ADMIN)
     with embedded:
         yield embedded

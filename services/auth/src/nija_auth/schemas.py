@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
@@ -99,7 +99,13 @@ class UpdateUserRequest(_Request):
     expires_at: Annotated[str, StringConstraints(max_length=40)] | None = None
 
 
-class RegisteredAnswer(BaseModel):
+class _Answer(BaseModel):
+    """What has a default is in the answer as well."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class RegisteredAnswer(_Answer):
     user_id: str
     email: str
     full_name: str
@@ -109,26 +115,26 @@ class RegisteredAnswer(BaseModel):
     created_at: str
 
 
-class UserAnswer(BaseModel):
+class UserAnswer(_Answer):
     user_id: str
     email: str
     full_name: str
     subscription_tier: str
 
 
-class LoginAnswer(BaseModel):
+class LoginAnswer(_Answer):
     access_token: str = Field(repr=False)
     refresh_token: str = Field(repr=False)
-    token_type: str = "Bearer"
+    token_type: Literal["Bearer"] = "Bearer"
     expires_in: int
     user: UserAnswer
 
 
-class RefreshAnswer(BaseModel):
+class RefreshAnswer(_Answer):
     access_token: str = Field(repr=False)
-    token_type: str = "Bearer"
+    token_type: Literal["Bearer"] = "Bearer"
     expires_in: int
 
 
-class MessageAnswer(BaseModel):
+class MessageAnswer(_Answer):
     message: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -37,8 +37,8 @@ class PlanView(_Answer):
     name: str
     price_monthly: int | float
     price_yearly: int | float
-    yearly_savings: int | float | None
-    popular: bool | None
+    yearly_savings: int | float | None = None
+    popular: bool | None = None
     features: list[str]
     limits: PlanLimits
 
@@ -138,6 +138,16 @@ class UsageAnswer(_Answer):
     usage: UsageView
     overage: bool
     warnings: list[str]
+
+
+class StripeEvent(BaseModel):
+    """An event as Stripe sends it, which has more fields than these."""
+
+    # For the API document alone: the signature is on the body's bytes, so the handler reads those.
+    id: str = Field(max_length=255)
+    type: str
+    created: int = Field(description="Seconds since 1970.")
+    data: dict[str, Any]
 
 
 class ReceivedAnswer(_Answer):

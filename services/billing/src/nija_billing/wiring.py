@@ -1,17 +1,16 @@
-"""What billing is made of here: the only place that constructs its adapters."""
+"""What billing is made of here: the only place that constructs its adapters.
+
+Stripe's package takes a third of a second to load, so it is loaded where the settings call for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import stripe
-
 from nija_billing.adapters.offline_payments import OfflinePayments
-from nija_billing.adapters.stripe_payments import StripePayments
-from nija_billing.adapters.stripe_webhooks import StripeWebhooks
 from nija_billing.deps import Deps
-from nija_billing.ports import Payments
+from nija_billing.ports import Payments, Webhooks
 from nija_billing.settings import BillingSettings
 from nija_billing.store import Subscriptions, Usages, Vendor
 from nija_common.runtime.platform import Platform
@@ -32,7 +31,7 @@ async def build(settings: BillingSettings, platform: Platform, payments: Payment
             vendor=Vendor(platform.storage),
             usages=Usages(platform.storage),
             payments=payments or chosen,
-            webhooks=StripeWebhooks(settings.webhook_secrets) if settings.webhook_secrets else None,
+            webhooks=webhooks_of(settings),
         )
 
 
@@ -42,6 +41,10 @@ async def payments_of(settings: BillingSettings, clock: Clock) -> AsyncIterator[
     if settings.stripe_api_key is None:
         yield OfflinePayments(clock)
         return
+    import stripe
+
+    from nija_billing.adapters.stripe_payments import StripePayments
+
     http = stripe.HTTPXClient(timeout=CALL_S)
     try:
         client = stripe.StripeClient(
@@ -53,3 +56,12 @@ async def payments_of(settings: BillingSettings, clock: Clock) -> AsyncIterator[
         yield StripePayments(client, clock)
     finally:
         await http.close_async()  # type: ignore[no-untyped-call]
+
+
+def webhooks_of(settings: BillingSettings) -> Webhooks | None:
+    """Stripe's webhook where a secret is configured; None: it refuses everything."""
+    if not settings.webhook_secrets:
+        return None
+    from nija_billing.adapters.stripe_webhooks import StripeWebhooks
+
+    return StripeWebhooks(settings.webhook_secrets)

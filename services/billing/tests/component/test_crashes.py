@@ -17,9 +17,9 @@ import pytest
 
 from nija_billing.adapters.offline_payments import OfflinePayments
 from nija_billing.deps import Deps
-from nija_billing.domain.attempts import LEASE_MS, SEND_AGAIN_MS
+from nija_billing.domain.attempts import LEASE_MS, SEND_AGAIN_MS, By
 from nija_billing.domain.orders import Arranged, Cancellation, ChangeLater, Purchase, Receipt, Renewal
-from nija_billing.handlers import attempts
+from nija_billing.handlers import attempts, purchases
 from nija_billing.ports import PaymentsMisused, PaymentsUnavailable
 from nija_billing.service import SERVICE
 from nija_billing.settings import BillingSettings
@@ -27,6 +27,7 @@ from nija_billing.wiring import build
 from nija_common.events.identity import UserSnapshot
 from nija_common.events.payments import InvoicePaid
 from nija_common.runtime.platform import Platform
+from nija_common.storage.unit_of_work import UnitOfWork
 from nija_common.testing import TestPlatform, start_platform
 from nija_common.testing.events import example_of
 from nija_common.values.clock import ManualClock
@@ -174,13 +175,27 @@ async def test_a_purchase_cut_off_is_finished_once(
         assert till.taken == 14_900
 
 
+class Killed(BaseException):
+    """The process is gone: nothing of ours catches this."""
+
+
 async def test_a_crash_before_the_first_commit_leaves_nothing(start: Any, till: Till, clock: ManualClock) -> None:
+    async def dies(deps: Deps, cmd: purchases.ChoosePlan, uow: UnitOfWork) -> None:
+        await purchases.want_plan(deps, cmd, uow)
+        raise Killed
+
+    cmd = purchases.ChoosePlan(clock.now_ms(), Tier.PRO, "monthly", "pm_card_visa", By(user_id="usr_a"))
     async with start() as platform:
         await registered(platform, clock)
-        body = {**PRO, "tier": "gold"}
-        assert (await post(platform, "upgrade", body)).status_code == 400
-        assert await platform.deps("billing").vendor.running("usr_a") is None
-    assert till.calls == 0
+        deps = platform.deps("billing")
+        with pytest.raises(Killed):
+            await deps.work.run(dies, deps, cmd)
+    clock.advance(LEASE_MS / 1000 + 1)
+    async with start() as platform:
+        stored = await finished(platform)
+        assert (stored.plan, till.calls) == (None, 0)
+        assert (await post(platform, "upgrade", PRO)).status_code == 200
+        assert till.taken == 14_900
 
 
 @pytest.mark.parametrize("step", ["before the charge", "after the charge"])

@@ -13,7 +13,7 @@ BODY = {"tier": "pro", "interval": "monthly", "payment_method_id": "pm_card_visa
 
 
 async def asked(billing: Any, path: str, body: dict[str, Any], key: str = "one") -> httpx.Response:
-    client = billing.platform.client("billing", billing.platform.token(billing.user_id))
+    client: httpx.AsyncClient = billing.platform.client("billing", billing.platform.token(billing.user_id))
     return await client.post(f"/api/v1/subscription/{path}", json=body, headers={"Idempotency-Key": key})
 
 

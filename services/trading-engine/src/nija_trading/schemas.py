@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictBool, StrictStr, field_validator
 
 from nija_common.events.trading import BotStatus
 from nija_trading.domain.account import Strategy
+from nija_trading.domain.alerts import Action
 from nija_trading.domain.connections import ConnectionStatus
 from nija_trading.domain.standing import SwitchState
 
@@ -90,6 +91,22 @@ class WebhookKeyAnswer(BaseModel):
 class WebhookKeyView(BaseModel):
     webhook_key_masked: str
     created_at: str
+
+
+class AlertBody(BaseModel):
+    """An alert of TradingView. `size_usd` left out: as a signal of score 3. `alert_id` makes a repetition known for
+    24 hours. Names that are not listed here are ignored."""
+
+    # For the API document alone: `domain/alerts.py` reads the body's bytes, whatever the content type.
+
+    symbol: Annotated[str, Field(max_length=200, examples=["BTC-USD", "COINBASE:BTCUSD", "XBT/USD"])]
+    action: Action
+    api_key: Annotated[str, Field(max_length=200, description="The webhook key.")]
+    price: Annotated[float, Field(gt=0, lt=1e12)] | str | None = None
+    size_usd: Annotated[float, Field(gt=0, lt=1e12)] | str | None = None
+    strategy: Any = Field(None, description="Not looked at.")
+    alert_id: Annotated[str, Field(max_length=200)] | int | None = None
+    time: str | float | None = Field(None, description="`{{timenow}}`: at most 60 seconds away from now.")
 
 
 class AlertAnswer(BaseModel):

@@ -2,6 +2,7 @@
 
 FastAPI knows bodies, parameters and the data of an answer. What it does not know is added here: the envelope, the
 errors that any operation may answer, who may call, the headers. The gateway puts the services' documents together.
+An operation's own errors, those that its route declares, are also in its `x-error-codes`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from nija_common.errors import HTTP_STATUS, ErrorCode
 from nija_common.http.identity import admin, caller
@@ -40,8 +44,36 @@ SIGNED_IN = (
     ErrorCode.ACCOUNT_DISABLED,
 )
 """Any operation with a token may answer these besides."""
+LIMIT_HEADERS = {
+    "X-RateLimit-Limit": "RateLimit",
+    "X-RateLimit-Remaining": "RateLimitRemaining",
+    "X-RateLimit-Reset": "RateLimitReset",
+}
+"""On every answer to a caller who is known; the names in `components.headers` of the whole document."""
 REFERENCE = "#/components/schemas/"
 _UNUSED = ("HTTPValidationError", "ValidationError")
+
+
+class DocumentedAs:
+    """For a body that its handler reads freely: in the document it is this model, at run time what the annotation says.
+
+    body: Annotated[dict[str, Any], Body(), DocumentedAs(SettingsChange)]
+    """
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self._model = model
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return handler(source)
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(self._model.__pydantic_core_schema__)
+
+
+def raw_body(model: type[BaseModel]) -> Json:
+    """`openapi_extra` of a route that reads the body's bytes itself; the model refers to no other."""
+    content = {"application/json": {"schema": model.model_json_schema(ref_template=f"{REFERENCE}{{model}}")}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def service_document(service: str, app: FastAPI, routers: Sequence[APIRouter]) -> Json:
@@ -72,7 +104,11 @@ def _finish(operation: Json, route: APIRoute, method: str) -> None:
         operation["security"] = [{BEARER: []}]
     if method in ("POST", "PUT") and takes_idempotency_key(route.path_format):
         operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/IdempotencyKey"})
-    operation["responses"] = _responses(operation["responses"], route, _codes(route, method, signed_in, admin in calls))
+    own = _own_codes(route)
+    if own:
+        operation["x-error-codes"] = [code.value for code in own]
+    codes = _codes(own, route, method, signed_in=signed_in, admins_only=admin in calls)
+    operation["responses"] = _responses(operation["responses"], route, codes, signed_in=signed_in)
 
 
 def operation_id(method: str, path: str) -> str:
@@ -98,10 +134,15 @@ def _calls(dependant: Dependant) -> Iterator[Any]:
         yield from _calls(part)
 
 
-def _codes(route: APIRoute, method: str, signed_in: bool, admins_only: bool) -> list[ErrorCode]:
-    own = [code for entry in route.responses.values() for code in entry.get("x-error-codes", ())]
-    codes = [ErrorCode(code) for code in own]
-    codes += ANY
+def _own_codes(route: APIRoute) -> list[ErrorCode]:
+    """What the route declares."""
+    return [ErrorCode(code) for entry in route.responses.values() for code in entry.get("x-error-codes", ())]
+
+
+def _codes(
+    own: list[ErrorCode], route: APIRoute, method: str, *, signed_in: bool, admins_only: bool
+) -> list[ErrorCode]:
+    codes = [*own, *ANY]
     if signed_in:
         codes += SIGNED_IN
     if admins_only:
@@ -111,10 +152,10 @@ def _codes(route: APIRoute, method: str, signed_in: bool, admins_only: bool) -> 
     return list(dict.fromkeys(codes))
 
 
-def _responses(written: Json, route: APIRoute, codes: list[ErrorCode]) -> Json:
+def _responses(written: Json, route: APIRoute, codes: list[ErrorCode], *, signed_in: bool) -> Json:
     """Success first, then errors by status."""
     success = str(route.status_code or 200)
-    answers = {success: _success(written[success], route.path_format)}
+    answers = {success: _success(written[success], route.path_format, signed_in=signed_in)}
     by_status: dict[int, list[str]] = {}
     for code in codes:
         by_status.setdefault(HTTP_STATUS[code], []).append(code.value)
@@ -123,9 +164,11 @@ def _responses(written: Json, route: APIRoute, codes: list[ErrorCode]) -> Json:
     return answers
 
 
-def _success(answer: Json, path: str) -> Json:
+def _success(answer: Json, path: str, *, signed_in: bool) -> Json:
     """The answer in its envelope; paths outside the API answer as they are."""
     headers = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
+    if signed_in:
+        headers |= {name: {"$ref": f"#/components/headers/{reference}"} for name, reference in LIMIT_HEADERS.items()}
     if not path.startswith(API) or "application/json" not in answer.get("content", {}):
         return {**answer, "headers": headers}
     data = answer["content"]["application/json"].get("schema", {})

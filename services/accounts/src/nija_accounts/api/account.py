@@ -16,9 +16,11 @@ from nija_accounts.schemas.account import (
     history_answer,
     positions_answer,
 )
+from nija_common.errors import ErrorCode
 from nija_common.http.dates import span_ms
 from nija_common.http.identity import CallerDep
 from nija_common.http.pagination import PageNumber, PerPage
+from nija_common.http.refusals import refusals
 
 router = APIRouter()
 
@@ -26,7 +28,7 @@ ModeQuery = Annotated[Literal["paper", "live"] | None, Query()]
 NameQuery = Annotated[str | None, Query(max_length=40)]
 
 
-@router.get("/api/v1/account/balance")
+@router.get("/api/v1/account/balance", responses=refusals(ErrorCode.NO_BROKER_CONFIGURED))
 async def balance(deps: DepsDep, caller: CallerDep, mode: ModeQuery = None) -> BalanceAnswer:
     """Cash, and equity at the last prices."""
     return balance_answer(await reading.account(deps, caller.user_id, mode))

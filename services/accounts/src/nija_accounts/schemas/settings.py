@@ -16,10 +16,16 @@ Usd = Annotated[float, Field(ge=0.01, allow_inf_nan=False)]
 Pair = Annotated[str, Field(max_length=40), AfterValidator(normal_pair)]
 
 
+def _without_defaults(schema: dict[str, Any]) -> None:
+    """The defaults are never applied: a field that is not sent is not changed."""
+    for field in schema.get("properties", {}).values():
+        field.pop("default", None)
+
+
 class _Section(BaseModel):
     """What is left out stays as it is; null is no value."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, json_schema_extra=_without_defaults)
 
 
 class TradingChange(_Section):

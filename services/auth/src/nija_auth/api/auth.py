@@ -22,14 +22,22 @@ from nija_auth.schemas import (
     ResetRequest,
     UserAnswer,
 )
+from nija_common.errors import ErrorCode
 from nija_common.http.identity import CallerDep
+from nija_common.http.refusals import refusals
 from nija_common.values.tiers import registration_defaults
 from nija_common.values.times import iso
 
 router = APIRouter()
 
 
-@router.post("/api/v1/auth/register", status_code=201)
+@router.post(
+    "/api/v1/auth/register",
+    status_code=201,
+    responses=refusals(
+        ErrorCode.EMAIL_ALREADY_EXISTS, ErrorCode.INVALID_EMAIL, ErrorCode.WEAK_PASSWORD, ErrorCode.TERMS_NOT_ACCEPTED
+    ),
+)
 async def register(body: RegisterRequest, deps: DepsDep, origin: OriginDep) -> RegisteredAnswer:
     """A new account, with a trial."""
     user = await registration.register(
@@ -54,7 +62,10 @@ async def register(body: RegisterRequest, deps: DepsDep, origin: OriginDep) -> R
     )
 
 
-@router.post("/api/v1/auth/login")
+@router.post(
+    "/api/v1/auth/login",
+    responses=refusals(ErrorCode.INVALID_CREDENTIALS, ErrorCode.ACCOUNT_DISABLED, ErrorCode.ACCOUNT_SUSPENDED),
+)
 async def login(body: LoginRequest, deps: DepsDep, origin: OriginDep) -> LoginAnswer:
     """A new session."""
     signed_in = await sessions.log_in(
@@ -74,7 +85,12 @@ async def login(body: LoginRequest, deps: DepsDep, origin: OriginDep) -> LoginAn
     )
 
 
-@router.post("/api/v1/auth/refresh")
+@router.post(
+    "/api/v1/auth/refresh",
+    responses=refusals(
+        ErrorCode.TOKEN_EXPIRED, ErrorCode.TOKEN_INVALID, ErrorCode.ACCOUNT_DISABLED, ErrorCode.ACCOUNT_SUSPENDED
+    ),
+)
 async def refresh(body: RefreshRequest, deps: DepsDep) -> RefreshAnswer:
     """A new access token for a session that stands."""
     token = await sessions.refresh(deps, body.refresh_token.get_secret_value())
@@ -98,7 +114,10 @@ async def reset_password(body: ResetRequest, deps: DepsDep, origin: OriginDep) -
     return MessageAnswer(message="Password reset email sent")
 
 
-@router.post("/api/v1/auth/reset-password/confirm")
+@router.post(
+    "/api/v1/auth/reset-password/confirm",
+    responses=refusals(ErrorCode.TOKEN_INVALID, ErrorCode.TOKEN_EXPIRED, ErrorCode.WEAK_PASSWORD),
+)
 async def confirm_reset(body: ConfirmResetRequest, deps: DepsDep, origin: OriginDep) -> MessageAnswer:
     """Sets a new password with a mailed token."""
     command = passwords.ConfirmReset(
@@ -108,7 +127,7 @@ async def confirm_reset(body: ConfirmResetRequest, deps: DepsDep, origin: Origin
     return MessageAnswer(message="Password changed successfully")
 
 
-@router.put("/api/v1/auth/change-password")
+@router.put("/api/v1/auth/change-password", responses=refusals(ErrorCode.INVALID_CREDENTIALS, ErrorCode.WEAK_PASSWORD))
 async def change_password(
     body: ChangePasswordRequest, deps: DepsDep, caller: CallerDep, origin: OriginDep
 ) -> MessageAnswer:

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from nija_billing.api import DepsDep
 from nija_billing.domain.attempts import By
 from nija_billing.domain.plans import PLANS
-from nija_billing.handlers import purchases, subscriptions, usage
+from nija_billing.handlers import accounts, purchases, usage
 from nija_billing.schemas import (
     CancelAnswer,
     CancelBody,
@@ -39,7 +39,7 @@ async def plans() -> PlansAnswer:
 @router.get("/api/v1/subscription/current")
 async def current(deps: DepsDep, caller: CallerDep) -> CurrentAnswer:
     """The caller's subscription."""
-    return current_answer(await subscriptions.current(deps, caller.user_id, caller.registered_at_ms))
+    return current_answer(await accounts.present(deps, caller.user_id, caller.registered_at_ms))
 
 
 @router.post("/api/v1/subscription/upgrade", responses=refusals(ErrorCode.PAYMENT_FAILED))

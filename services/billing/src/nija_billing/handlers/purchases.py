@@ -76,13 +76,14 @@ async def choose_plan(deps: Deps, cmd: ChoosePlan) -> Chosen:
         unfinished = await attempts.clear(deps, cmd.by.user_id)
     if unfinished is not None and _same_wish(unfinished.attempt, cmd):
         return _chosen(unfinished, cmd)
-    claim = await deps.work.claim(_want_plan, deps, cmd, queue=cmd.by.user_id)
+    claim = await deps.work.claim(want_plan, deps, cmd, queue=cmd.by.user_id)
     with apart():
         settled = await attempts.settle(deps, claim.decided)
     return _chosen(settled, cmd)
 
 
-async def _want_plan(deps: Deps, cmd: ChoosePlan, uow: UnitOfWork) -> Attempt:
+async def want_plan(deps: Deps, cmd: ChoosePlan, uow: UnitOfWork) -> Attempt:
+    """The first unit of work: the attempt, priced. Raises VALIDATION_ERROR for the plan that runs already."""
     now_ms = deps.clock.now_ms()
     subscription = await accounts.present(deps, cmd.by.user_id, cmd.registered_at_ms)
     when = choices.choice(subscription, cmd.tier, cmd.interval)

@@ -1,10 +1,10 @@
-"""Subscriptions: begun when an account appears, moved on by time, and read."""
+"""Subscriptions: begun when an account appears, and moved on by time."""
 
 from __future__ import annotations
 
 from nija_billing.deps import Deps
 from nija_billing.domain import changes, choices
-from nija_billing.domain.subscription import Subscription, at_time, charge_due, new_subscription
+from nija_billing.domain.subscription import at_time, charge_due, new_subscription
 from nija_billing.handlers import accounts, attempts
 from nija_billing.handlers.audit import CLOCK
 from nija_common.events.base import Received
@@ -48,8 +48,3 @@ async def move_on(deps: Deps, user_id: str, uow: UnitOfWork) -> None:
     method_id = "" if moved.payment_method is None else moved.payment_method.id
     order = choices.renewal(subscription_id, moved, plan, method_id, now_ms)
     await attempts.begun(deps, stored, order, CLOCK, uow, taken=False)
-
-
-async def current(deps: Deps, user_id: str, registered_at_ms: int) -> Subscription:
-    """The account's subscription now. Raises SERVICE_UNAVAILABLE for an unknown account that is not new."""
-    return await accounts.present(deps, user_id, registered_at_ms)

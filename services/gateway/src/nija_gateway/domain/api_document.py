@@ -100,6 +100,25 @@ _IDEMPOTENCY_KEY: Json = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 _HEADERS: Json = {
-    "RequestId": {"description": "Names the request in logs; send your own to find it.", "schema": {"type": "string"}},
+    "RequestId": {
+        "description": "Names the request in logs; send your own to find it.",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1},
+    },
+    "RateLimit": {
+        "description": "Calls that the account has in a minute.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "RateLimitRemaining": {
+        "description": "Calls that are left of them.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "RateLimitReset": {
+        "description": "When all of them are there again, in seconds since 1970.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+    },
     "RetryAfter": {"description": "Seconds to wait before the next try.", "schema": {"type": "integer", "minimum": 0}},
 }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from nija_common.errors import ErrorCode
 from nija_common.http.identity import CallerDep, ClientDep
+from nija_common.http.refusals import refusals
 from nija_common.values.times import iso_or_none
 from nija_trading.api.deps import DepsDep, actor_of
 from nija_trading.handlers import bots, controls, positions
@@ -23,7 +25,18 @@ from nija_trading.schemas import (
 router = APIRouter()
 
 
-@router.post("/api/v1/trading/start")
+@router.post(
+    "/api/v1/trading/start",
+    responses=refusals(
+        ErrorCode.UNSUPPORTED_BROKER,
+        ErrorCode.INVALID_RISK_LEVEL,
+        ErrorCode.ACCOUNT_SUSPENDED,
+        ErrorCode.KILL_SWITCH_ACTIVE,
+        ErrorCode.ALREADY_RUNNING,
+        ErrorCode.SUBSCRIPTION_REQUIRED,
+        ErrorCode.NO_BROKER_CONFIGURED,
+    ),
+)
 async def start(body: StartBody, caller: CallerDep, client: ClientDep, deps: DepsDep) -> StartAnswer:
     """Start the bot; a worker brings it to `running`."""
     cmd = bots.StartBot(
@@ -39,7 +52,7 @@ async def start(body: StartBody, caller: CallerDep, client: ClientDep, deps: Dep
     return StartAnswer(status=begun, message="Trading bot is starting", estimated_ready_in_seconds=bots.READY_IN_S)
 
 
-@router.post("/api/v1/trading/stop", response_model_exclude_none=True)
+@router.post("/api/v1/trading/stop", response_model_exclude_none=True, responses=refusals(ErrorCode.NOT_RUNNING))
 async def stop(caller: CallerDep, client: ClientDep, deps: DepsDep, body: StopBody | None = None) -> StopAnswer:
     """Stop entries; positions stay guarded unless they are to be closed."""
     asked = body or StopBody()
@@ -100,7 +113,7 @@ async def emergency_reset(caller: CallerDep, client: ClientDep, deps: DepsDep) -
     return ResetAnswer(status=view.status, message=message)
 
 
-@router.post("/api/v1/trading/positions/{position_id}/close")
+@router.post("/api/v1/trading/positions/{position_id}/close", responses=refusals(ErrorCode.POSITION_NOT_FOUND))
 async def close_position(position_id: str, caller: CallerDep, client: ClientDep, deps: DepsDep) -> CloseAnswer:
     """Close one position at the market."""
     cmd = positions.ClosePosition(position_id, actor_of(caller, client))
