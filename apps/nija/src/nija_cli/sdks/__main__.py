@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 from nija_cli.api_document import api_document
-from nija_cli.sdks import python
+from nija_cli.sdks import python, typescript
 from nija_cli.sdks.shape import shape_of
 
 PYTHON = Path("sdks/python/src/nija_sdk")
+TYPESCRIPT = Path("sdks/typescript/src")
 
 
 def files() -> dict[Path, str]:
@@ -19,6 +20,7 @@ def files() -> dict[Path, str]:
     return {
         PYTHON / "models.py": formatted(python.models(shape)),
         PYTHON / "operations.py": formatted(python.operations(shape)),
+        TYPESCRIPT / "generated.ts": typescript.generated(shape),
     }
 
 
