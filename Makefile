@@ -19,8 +19,8 @@ export PYTHON
 # mypy names the modules of test folders after their path, and `trading-engine` cannot be part of such a name;
 # so its tests are a run of their own.
 SOURCES := $(wildcard libs/*/src services/*/src apps/*/src sdks/python/src)
-TESTS := $(shell find $(wildcard libs/*/tests services/*/tests apps/*/tests sdks/*/tests tests benchmarks) -name '*.py' \
-	| sed -E 's:^((libs|services|apps|sdks)/[^/]+/tests|[^/]+)/.*:\1:' | sort -u)
+TESTS := $(shell find $(wildcard libs/*/tests services/*/tests apps/*/tests sdks/*/tests tests benchmarks) sdks/conftest.py -name '*.py' \
+	| sed -E 's:^((libs|services|apps|sdks)/[^/]+/tests|sdks/conftest.py|[^/]+)(/.*)?$$:\1:' | sort -u)
 ENGINE_TESTS := $(filter services/trading-engine/tests,$(TESTS))
 
 help: ## List the commands

@@ -204,6 +204,8 @@ def test_an_id_cannot_reach_another_path(script: Script) -> None:
     script.refuse(404, "POSITION_NOT_FOUND")
     with NIJAClient("token", base_url=script.url) as client, pytest.raises(APIError):
         client.trading.close_position("../../admin?x=1")
+    with NIJAClient("token", base_url=script.url) as client, pytest.raises(NIJAError):
+        client.trading.close_position("..")
     assert script.calls == ["POST /api/v1/trading/positions/..%2F..%2Fadmin%3Fx%3D1/close"]
 
 

@@ -63,7 +63,10 @@ def made(
     body: Mapping[str, Any] | None = None,
     idempotency_key: str | None = None,
 ) -> Call:
-    """A call; what is OMITTED stays out of it, and ids cannot reach another path."""
+    """A call; what is OMITTED stays out of it, and ids cannot reach another path. Raises NIJAError for one that is none."""
+    for name, value in (ids or {}).items():
+        if value in ("", ".", ".."):
+            raise NIJAError(f"{value!r} is no {name}")
     filled = path.format(**{name: quote(value, safe="") for name, value in (ids or {}).items()})
     return Call(method, filled, _given(query or {}), None if body is None else _given(body), idempotency_key)
 
