@@ -72,4 +72,4 @@ docs: setup ## Write the generated documents (docs/events.md, docs/settings.md, 
 	@$(BIN)/python -m nija_cli.documents
 
 clean: ## Remove .venv, .tools, caches (not .nija, the data of `make run`)
-	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf sdks/typescript/node_modules sdks/typescript/dist .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
