@@ -37,3 +37,9 @@ def random_market() -> Callable[..., list[Any]]:
 def faults() -> Any:
     """The store that dies."""
     return load_module(Path(__file__).parent / "component/faults.py")
+
+
+@pytest.fixture(scope="session")
+def live() -> Any:
+    """Markets that trade on a fake exchange."""
+    return load_module(Path(__file__).parent / "component/live.py")

@@ -18,8 +18,7 @@ from nija_trading.store import TradingStore
 
 @dataclass(frozen=True, slots=True)
 class Deps:
-    """`market` is None where there is no market data (live candles are not available yet). `looks` is set by whoever
-    knows that the worker should look at switches now."""
+    """`looks` is set by whoever knows that the worker should look at switches and commands now."""
 
     settings: TradingSettings
     clock: Clock
@@ -28,7 +27,7 @@ class Deps:
     work: Work
     bus: Bus
     freshness: Freshness
-    market: Market | None
+    market: Market
     broker: Broker
     keys: BrokerKeys
     sealer: Sealer

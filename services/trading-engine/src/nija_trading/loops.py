@@ -1,4 +1,4 @@
-"""What the worker role does on its own: keeps leases, steps the market, obeys commands, hears wake-ups.
+"""What the worker role does on its own: keeps leases, reads and steps the market, obeys commands, hears wake-ups.
 
 A bus outage moves no shard and stops no bot: wake-ups only make the next look come sooner.
 """
@@ -13,6 +13,7 @@ import structlog
 from nija_common.bus.port import BusUnavailable, Edge, TopicPartition
 from nija_common.events.topics import TRADING_COMMANDS
 from nija_common.runtime.manifest import Task
+from nija_common.values.clock import until
 from nija_trading.deps import Deps
 from nija_trading.handlers import pool
 from nija_trading.handlers import worker as work
@@ -26,16 +27,12 @@ POLL_S = 0.5
 
 
 async def run_worker(deps: Deps) -> None:
-    """One worker, until cancelled; then its leases are given back. Without market data there is nothing to do."""
-    if deps.market is None:
-        log.warning("no_market_data", reason="live candles are not available yet; bots cannot be started")
-        await asyncio.Event().wait()
-        return
+    """One worker, until cancelled; then its leases are given back."""
     worker = Worker(deps, deps.market)
     try:
         async with asyncio.TaskGroup() as group:
             worker.spawn = group.create_task
-            for turn in (_leases, _steps, _looks, _wake_ups):
+            for turn in (_leases, _market, _steps, _looks, _wake_ups):
                 group.create_task(turn(worker), name=f"worker{turn.__name__}")
     finally:
         await pool.leave(worker)
@@ -48,13 +45,23 @@ async def _leases(worker: Worker) -> None:
         await deps.clock.sleep(deps.settings.trading_renew_ms / 1000)
 
 
+async def _market(worker: Worker) -> None:
+    """The market's own reading; there is news for steps, and for commands that wait for data."""
+
+    def moved() -> None:
+        worker.moved.set()
+        worker.deps.looks.set()
+
+    await worker.market.run(moved)
+
+
 async def _steps(worker: Worker) -> None:
     deps = worker.deps
     while True:
         worker.moved.clear()
         wait_s = await _patiently("steps", work.step, worker)
         poll_s = deps.settings.trading_poll_ms / 1000
-        await _until(deps, worker.moved, poll_s if wait_s is None else min(wait_s, poll_s))
+        await until(deps.clock, worker.moved, poll_s if wait_s is None else min(wait_s, poll_s))
 
 
 async def _looks(worker: Worker) -> None:
@@ -62,7 +69,7 @@ async def _looks(worker: Worker) -> None:
     while True:
         deps.looks.clear()
         await _patiently("looks", work.look, worker)
-        await _until(deps, deps.looks, deps.settings.trading_poll_ms / 1000)
+        await until(deps.clock, deps.looks, deps.settings.trading_poll_ms / 1000)
 
 
 async def _wake_ups(worker: Worker) -> None:
@@ -93,17 +100,6 @@ async def _patiently(what: str, turn: Callable[[Worker], Awaitable[float | None]
         log.warning("worker_turn_failed", what=what, reason=repr(error))
         await asyncio.sleep(PAUSE_S)
         return None
-
-
-async def _until(deps: Deps, event: asyncio.Event, seconds: float) -> None:
-    """Returns when the event is set, at the latest after `seconds` of the clock port."""
-    sleeper = asyncio.ensure_future(deps.clock.sleep(seconds))
-    waiter = asyncio.ensure_future(event.wait())
-    try:
-        await asyncio.wait({sleeper, waiter}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        sleeper.cancel()
-        waiter.cancel()
 
 
 WORKER = Task("worker", run_worker)

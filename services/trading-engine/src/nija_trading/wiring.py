@@ -8,12 +8,15 @@ from contextlib import asynccontextmanager
 
 from nija_common.errors import SettingsError
 from nija_common.runtime.platform import Platform
-from nija_common.runtime.settings import PlatformSettings
 from nija_trading.adapters.candle_files import CandleFileError, bundled_folder
 from nija_trading.adapters.exchange_keys import ExchangeKeys
+from nija_trading.adapters.live_market import LiveMarket
+from nija_trading.adapters.live_venue import LiveVenue
 from nija_trading.adapters.paper_broker import PaperBroker
+from nija_trading.adapters.public_exchange import PublicExchange
 from nija_trading.adapters.replay_market import ReplayMarket
 from nija_trading.deps import Deps
+from nija_trading.domain.matching.terms import VENUES
 from nija_trading.ports import Broker, BrokerKeys, Market
 from nija_trading.settings import TradingSettings
 from nija_trading.store import TradingStore
@@ -28,6 +31,7 @@ async def build(
     keys: BrokerKeys | None = None,
 ) -> AsyncIterator[Deps]:
     """The deps. `market`, `broker` and `keys` replace those that the settings name. Raises SettingsError for bad candles."""
+    market = market or await market_of(settings, platform)
     exchange_keys = ExchangeKeys(settings.brokers, platform.clock)
     deps = Deps(
         settings=settings,
@@ -37,7 +41,7 @@ async def build(
         work=platform.work,
         bus=platform.bus,
         freshness=platform.freshness,
-        market=market or await market_of(platform.settings),
+        market=market,
         broker=broker or PaperBroker(),
         keys=keys or exchange_keys,
         sealer=platform.sealer,
@@ -49,14 +53,16 @@ async def build(
         yield deps
     finally:
         await exchange_keys.close()
+        await market.close()
 
 
-async def market_of(settings: PlatformSettings) -> Market | None:
-    """The replay of the settings' folder; None for live candles, which are not available yet."""
-    if settings.market != "replay":
-        return None
-    folder = settings.candles or bundled_folder()
+async def market_of(settings: TradingSettings, platform: Platform) -> Market:
+    """The exchanges as they trade, or the replay of a folder. Raises SettingsError for bad candles."""
+    if platform.settings.market == "live":
+        exchanges = [PublicExchange(name, platform.clock, settings.brokers.base_url(name)) for name in VENUES]
+        return LiveMarket([LiveVenue(exchange, platform.clock) for exchange in exchanges], platform.clock)
+    folder = platform.settings.candles or bundled_folder()
     try:
-        return await asyncio.to_thread(ReplayMarket.of_folder, folder, settings.speed)
+        return await asyncio.to_thread(ReplayMarket.of_folder, folder, platform.settings.speed)
     except CandleFileError as error:
         raise SettingsError(f"NIJA_CANDLES: {error}") from None

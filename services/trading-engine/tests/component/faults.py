@@ -71,7 +71,7 @@ class MortalStorage:
         raise Killed
 
 
-def mortal_service(storages: list[MortalStorage], at: int, when: str) -> Service:
+def mortal_service(storages: list[MortalStorage], at: int, when: str, service: Service = SERVICE) -> Service:
     """Trading-engine on such a store; the store is appended to `storages` when it is built."""
 
     @asynccontextmanager
@@ -79,10 +79,15 @@ def mortal_service(storages: list[MortalStorage], at: int, when: str) -> Service
         storage: Any = MortalStorage(platform.storage, at, when)
         storages.append(storage)
         work = Work(storage, platform.bus, platform.clock, platform.service)
-        async with build(settings, replace(platform, storage=storage, work=work)) as deps:
+        async with service.build(settings, replace(platform, storage=storage, work=work)) as deps:
             yield deps
 
-    return replace(SERVICE, build=build_mortal)
+    return replace(service, build=build_mortal)
+
+
+def dying(service: Service, storages: list[MortalStorage]) -> Service:
+    """A service whose store dies when a test says so."""
+    return mortal_service(storages, 0, "before", service)
 
 
 class Life:

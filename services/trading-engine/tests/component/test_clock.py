@@ -58,12 +58,3 @@ async def test_the_clock_stands_still_while_the_platform_is_down(
 
 async def _held(deps: Any) -> bool:
     return len(await deps.storage.leases("shard/")) == 24
-
-
-async def test_without_market_data_a_start_says_so(tmp_path: Path, user_of: Any) -> None:
-    async with start_platform(tmp_path / "data", [SERVICE], clock=ManualClock()) as platform:
-        desk = user_of(platform, "usr_a")
-        await desk.settle()
-        answer = await desk.start()
-        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
-        assert (await desk.status())["status"] == "stopped"

@@ -87,3 +87,14 @@ class ManualClock:
     def jump_wall(self, seconds: float) -> None:
         """The wall clock is set to another time (NTP, an operator); monotonic time goes on as before."""
         self._wall_ms += round(seconds * 1000)
+
+
+async def until(clock: Clock, event: asyncio.Event, seconds: float) -> None:
+    """Returns when the event is set, at the latest after `seconds` of the clock."""
+    sleeper = asyncio.ensure_future(clock.sleep(seconds))
+    waiter = asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait({sleeper, waiter}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        sleeper.cancel()
+        waiter.cancel()

@@ -6,7 +6,7 @@ profile, and every bot reads rows of the same columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,10 @@ from nija_trading.domain.controls import MarketClock
 from nija_trading.domain.gates import PARAMETERS
 from nija_trading.domain.market.candles import Candles
 from nija_trading.domain.market.timeline import Timeline
+from nija_trading.domain.matching.terms import VENUES, Venue
 from nija_trading.domain.stepping import Opening
 from nija_trading.domain.trading import Mark
+from nija_trading.ports import Look
 
 
 class ReplayMarket:
@@ -40,6 +42,14 @@ class ReplayMarket:
         return cls(load_folder(folder), speed)
 
     @property
+    def paced(self) -> bool:
+        return True
+
+    @property
+    def look_ms(self) -> int | None:
+        return None
+
+    @property
     def first_ms(self) -> int:
         first = min(self._timeline.first_step, len(self._timeline) - 1)
         return int(self._timeline.closes_ms[first])
@@ -48,12 +58,14 @@ class ReplayMarket:
     def last_ms(self) -> int | None:
         return int(self._timeline.closes_ms[-1])
 
-    def due(self, clock: MarketClock, now_ms: int) -> int:
+    def due(self, clock: MarketClock | None, now_ms: int) -> int:
+        assert clock is not None
         gone = int(max(0, now_ms - clock.anchor_wall_ms) // self._interval_ms)
         step = min(self._index(clock.anchor_step_ms) + gone, len(self._timeline) - 1)
         return int(self._timeline.closes_ms[step])
 
-    def comes_at(self, clock: MarketClock, step_ms: int) -> int:
+    def comes_at(self, clock: MarketClock | None, step_ms: int) -> int:
+        assert clock is not None
         steps = self._index(step_ms) - self._index(clock.anchor_step_ms)
         return clock.anchor_wall_ms + round(steps * self._interval_ms)
 
@@ -61,7 +73,9 @@ class ReplayMarket:
         index = self._timeline.step_at(step_ms) + 1
         return int(self._timeline.closes_ms[index]) if index < len(self._timeline) else None
 
-    def closes(self, symbols: Iterable[str], step_ms: int, profile: RiskProfile) -> tuple[SymbolClose, ...]:
+    def closes(
+        self, broker: str, symbols: Iterable[str], step_ms: int, profile: RiskProfile
+    ) -> tuple[SymbolClose, ...]:
         step = self._timeline.step_at(step_ms)
         if step < 0 or int(self._timeline.closes_ms[step]) != step_ms:
             return ()
@@ -73,7 +87,7 @@ class ReplayMarket:
                 found.append(SymbolClose(symbol, self._feeds[symbol][index], row))
         return tuple(found)
 
-    def openings(self, symbols: Iterable[str], step_ms: int) -> tuple[Opening, ...]:
+    def openings(self, broker: str, symbols: Iterable[str], step_ms: int) -> tuple[Opening, ...]:
         step = self._timeline.step_at(step_ms) + 1
         if step >= len(self._timeline):
             return ()
@@ -86,7 +100,7 @@ class ReplayMarket:
                     found.append(Opening(symbol, int(feed.time_ms[index]), float(feed.open[index])))
         return tuple(found)
 
-    def mark(self, symbol: str, step_ms: int) -> Mark | None:
+    def mark(self, broker: str, symbol: str, step_ms: int) -> Mark | None:
         index = self._last(symbol, step_ms)
         if index is None:
             return None
@@ -96,13 +110,43 @@ class ReplayMarket:
         stale = step_ms - closed_ms > PARAMETERS.stale_candles * feed.timeframe_ms
         return Mark(symbol, float(feed.close[index]), closed_ms, atr, stale)
 
-    def last_open(self, symbols: Iterable[str], step_ms: int) -> int | None:
+    def last_open(self, broker: str, symbols: Iterable[str], step_ms: int) -> int | None:
         opens = []
         for symbol in symbols:
             index = self._last(symbol, step_ms)
             if index is not None:
                 opens.append(int(self._feeds[symbol].time_ms[index]))
         return max(opens, default=None)
+
+    def price(self, broker: str, symbol: str, step_ms: int) -> Mark | None:
+        return self.mark(broker, symbol, step_ms)
+
+    def known(self, broker: str, symbol: str, step_ms: int) -> bool:
+        return True
+
+    def waits(self, broker: str, symbols: Iterable[str], step_ms: int) -> bool:
+        return False
+
+    def loaded(self, broker: str, symbols: Iterable[str]) -> bool:
+        return True
+
+    def venue(self, broker: str) -> Venue:
+        return VENUES[broker]
+
+    def notes(self) -> Mapping[str, str]:
+        return {}
+
+    def watch(self, looks: Iterable[Look]) -> None:
+        """Everything is in memory already."""
+
+    async def ask(self, broker: str, symbols: Iterable[str]) -> None:
+        """There are no quotes: the last close is the price."""
+
+    async def run(self, moved: Callable[[], object]) -> None:
+        """There is nothing to read."""
+
+    async def close(self) -> None:
+        """There is nothing to close."""
 
     def _last(self, symbol: str, step_ms: int) -> int | None:
         feed = self._feeds.get(symbol)

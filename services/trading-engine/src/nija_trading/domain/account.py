@@ -46,6 +46,8 @@ class Ledger(BaseModel):
     written with any change only; the steps between them and the shard's own are folded when it is loaded.
     `cash` is what the worker's last commit left, so that a broker's reading has something to be compared with; None
     where none has been written since there is this field.
+    `late`: what is held in markets whose candles were not there at their steps: (the last step that has met the book,
+    the step at which those behind it have met it; None: they are still awaited).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +57,7 @@ class Ledger(BaseModel):
     decided_ms: int
     protections: dict[str, Any]
     cash: int | None = None
+    late: dict[str, tuple[int, int | None]] = Field(default_factory=dict)
 
     @property
     def state(self) -> Protections:

@@ -30,8 +30,10 @@ class Reply:
 
 
 def submit_on_paper(book: PaperBook, venue: Venue, order: Order) -> Reply:
-    """The paper broker takes an order: filled at its mark at once, or at rest until the next open."""
+    """The paper broker takes an order: filled at its mark at once, or at rest until the next open. The market's rules
+    are those that the intent has left with the book."""
     value = order.value
+    venue = replace(venue, markets=book.rules)
     if order.mark is not None:
         assert order.mark_ms is not None
         return Reply(order.id, "done", fill_now(book, venue, value, order.mark, order.mark_ms))

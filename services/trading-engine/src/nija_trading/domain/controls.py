@@ -65,7 +65,8 @@ UNTRIPPED = GlobalSwitch(id=GLOBAL)
 class Shard(Document):
     """How far a shard has come. Written once a step, when every bot of it has committed or had nothing to.
 
-    `behind` names bots that could not take part, with the last step that they did commit.
+    `behind` names bots that could not take part, with the last step that they did commit. `notes` says what is wrong
+    with the data of this worker's markets, by broker or `broker/symbol`, for the users of its bots.
     """
 
     collection: ClassVar[Collection] = Collection("shards")
@@ -75,6 +76,7 @@ class Shard(Document):
     scanned_at_ms: int | None = None
     next_scan_ms: int | None = None
     behind: dict[str, int] = Field(default_factory=dict)
+    notes: dict[str, str] = Field(default_factory=dict)
 
 
 def shard_id(number: int) -> str:

@@ -182,7 +182,7 @@ def position_fields(desk: Desk, position: Position, mark: float, at_ms: int) -> 
         "stop_loss": stop,
         "take_profit": target,
         "mark_price": mark,
-        "tick": VENUES[position.broker].rules(position.symbol).tick,
+        "tick": desk.book.ruled(VENUES[position.broker]).rules(position.symbol).tick,
         "protected": stop is not None,
         "opened_at_ms": position.opened_at_ms,
         "at_ms": at_ms,

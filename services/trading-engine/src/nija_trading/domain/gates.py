@@ -10,7 +10,7 @@ from nija_trading.domain.apex.reasons import Denial
 from nija_trading.domain.apex.step import Rulebook
 from nija_trading.domain.controls import GlobalSwitch
 from nija_trading.domain.desk import Terms
-from nija_trading.domain.matching.terms import VENUES
+from nija_trading.domain.matching.terms import Venue
 from nija_trading.domain.standing import Preferences, Standing, limits_of, may_enter
 
 PARAMETERS = Parameters()
@@ -25,15 +25,14 @@ class Allowance:
     switch: GlobalSwitch
 
 
-def terms_of(account: Account, key: str, allowance: Allowance, now_ms: int) -> Terms:
-    """The terms of one ledger of the account."""
-    ledger_broker = key.split("/", 1)[1]
+def terms_of(account: Account, key: str, allowance: Allowance, venue: Venue, now_ms: int) -> Terms:
+    """The terms of one ledger of the account, at its venue."""
     tier = allowance.standing.tier(now_ms)
     rules = Rulebook(
         PARAMETERS,
         PROFILES[RiskLevel(account.risk_profile)],
         limits_of(allowance.preferences.trading, tier),
-        VENUES[ledger_broker],
+        venue,
     )
     status = status_of(account, allowance.switch)
     signals = account.strategy == "APEX_V72" and key == account.current

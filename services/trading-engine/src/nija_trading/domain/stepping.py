@@ -15,6 +15,7 @@ from nija_common.events.base import Event
 from nija_common.events.trading import TradeSource
 from nija_common.values.ids import derived_id
 from nija_trading.domain import account as accounts
+from nija_trading.domain.account import Ledger
 from nija_trading.domain.apex.protections import at_close
 from nija_trading.domain.apex.reasons import Denial
 from nija_trading.domain.apex.step import (
@@ -24,12 +25,14 @@ from nija_trading.domain.apex.step import (
     StepDecision,
     SymbolClose,
     decide,
+    make_up,
 )
 from nija_trading.domain.booking import booked
 from nija_trading.domain.desk import Desk, Terms, Turn, recount
 from nija_trading.domain.matching import codec
 from nija_trading.domain.matching.match import Matched, open_phase, rest_of_candle
 from nija_trading.domain.matching.orders import MarketOrder, Side
+from nija_trading.domain.matching.position import PositionState
 from nija_trading.domain.records import Order
 
 
@@ -47,13 +50,17 @@ class Step:
     """One step as a desk sees it.
 
     `closes`: the candles of its symbols that close now, in the order of `allowed_pairs`. `marks`: the last close of
-    every held symbol. `openings`: candles of the step after, where their open is known already.
+    every held symbol. `openings`: candles of the step after, where their open is known already. `late`: candles of
+    earlier steps, oldest first, that were not there when those were taken. `unknown`: held symbols whose candle of this
+    step is not there, and may still come.
     """
 
     step_ms: int
     closes: tuple[SymbolClose, ...]
     marks: Mapping[str, float]
     openings: tuple[Opening, ...] = ()
+    late: tuple[SymbolClose, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 def next_turn(desk: Desk, step: Step, terms: Terms, at_ms: int) -> Turn | None:
@@ -70,13 +77,16 @@ def meet_candles(desk: Desk, step: Step, terms: Terms, at_ms: int) -> Turn:
     events: list[Event] = []
     work = desk
     venue = terms.rules.venue
+    for close in step.late:
+        work = _met(work, rest_of_candle(work.book, venue, close.symbol, close.candle), terms, at_ms, events)
     for close in step.closes:
         candle = close.candle
         work = _met(work, open_phase(work.book, venue, close.symbol, candle.time_ms, candle.open), terms, at_ms, events)
     for close in step.closes:
         work = _met(work, rest_of_candle(work.book, venue, close.symbol, close.candle), terms, at_ms, events)
-    work = work.with_ledger(work.ledger.model_copy(update={"matched_ms": step.step_ms}))
-    return Turn(work, tuple(events), write=bool(events) or work.book is not desk.book)
+    late = _late(desk.ledger, step)
+    work = work.with_ledger(work.ledger.model_copy(update={"matched_ms": step.step_ms, "late": late}))
+    return Turn(work, tuple(events), write=bool(events) or work.book is not desk.book or late != desk.ledger.late)
 
 
 def meet_open(desk: Desk, openings: Sequence[Opening], terms: Terms, at_ms: int) -> Turn | None:
@@ -94,22 +104,33 @@ def meet_open(desk: Desk, openings: Sequence[Opening], terms: Terms, at_ms: int)
 
 def decide_at(desk: Desk, step: Step, terms: Terms, at_ms: int) -> Turn:
     """The second commit: protections, trailing stops, and every intent of this close."""
-    ledger = desk.ledger.model_copy(update={"decided_ms": step.step_ms})
+    awaited = {symbol: late for symbol, late in desk.ledger.late.items() if late[1] is None}
+    made_up = awaited != desk.ledger.late
+    desk = desk.with_ledger(desk.ledger.model_copy(update={"decided_ms": step.step_ms, "late": awaited}))
+    view, exits = _view(desk, step, terms), ()  # type: AccountView, tuple[ExitDecision, ...]
+    if step.late:
+        states, exits = make_up(view, step.late, terms.rules)
+        desk = _moved(desk, states)
+        leaving = view.pending_exits.union(leave.symbol for leave in exits)
+        view = replace(_view(desk, step, terms), pending_exits=leaving)
     if not step.closes:
-        return Turn(desk.with_ledger(ledger))
-    decision = decide(_view(desk, step, terms), step.closes, terms.rules)
-    work = _followed(desk.with_ledger(ledger), decision)
-    intents = [_exit(desk, each, step.step_ms, at_ms) for each in decision.exits]
+        late_exits = [_exit(desk, each, step.step_ms, at_ms) for each in exits]
+        return Turn(_with_intents(desk, late_exits), write=made_up)
+    decision = decide(view, step.closes, terms.rules)
+    work = _followed(desk, decision)
+    intents = [_exit(desk, each, step.step_ms, at_ms) for each in (*exits, *decision.exits)]
     intents += [_entry(desk, each, terms, step.step_ms, at_ms) for each in decision.entries]
-    after = replace(work, orders={**work.orders, **{order.id: order for order in intents}})
-    after = replace(after, account=recount(after.account, work, after))
+    book = work.book
+    for each in decision.entries:
+        book = book.under(each.symbol, terms.rules.venue.markets.get(each.symbol))
+    after = _with_intents(work if book is work.book else replace(work, book=book), intents)
     events: tuple[Event, ...] = ()
     reached = decision.protections.drawdown_reached and after.account.status == "running"
     if reached and after.account.current == after.key:
         reason = "The drawdown limit of the risk profile was reached; open positions stay guarded."
         account, events = accounts.end(after.account, by="drawdown", reason=reason, at_ms=at_ms)
         after = replace(after, account=account)
-    write = bool(intents or events) or bool(after.stops_differ())
+    write = bool(intents or events) or bool(after.stops_differ()) or made_up
     return Turn(after, events, write=write)
 
 
@@ -118,10 +139,11 @@ def fold(desk: Desk, step: Step, terms: Terms) -> Desk:
     best closes follow, and nothing is decided anew."""
     update = {"matched_ms": step.step_ms, "decided_ms": step.step_ms}
     moved = desk.with_ledger(desk.ledger.model_copy(update=update))
-    if not step.closes:
+    closes = [close for close in step.closes if close.symbol not in desk.ledger.late]
+    if not closes:
         return moved
     quiet = replace(terms, blocked=Denial.NOT_RUNNING, signal_exits=False)
-    return _followed(moved, decide(_view(desk, step, quiet), step.closes, terms.rules))
+    return _followed(moved, decide(_view(desk, step, quiet), closes, terms.rules))
 
 
 def fold_flat(desk: Desk, step_ms: int, open_ms: int | None, terms: Terms) -> Desk:
@@ -159,11 +181,32 @@ def _view(desk: Desk, step: Step, terms: Terms) -> AccountView:
 def _followed(desk: Desk, decision: StepDecision) -> Desk:
     """Protections and positions as the close leaves them."""
     ledger = desk.ledger.model_copy(update={"protections": decision.protections.to_dict()})
+    return _moved(desk.with_ledger(ledger), decision.positions)
+
+
+def _moved(desk: Desk, states: Mapping[str, PositionState]) -> Desk:
+    """The desk with positions as a close leaves them."""
     moved = {
-        symbol: desk.positions[symbol].model_copy(update={"state": state.to_dict()})
-        for symbol, state in decision.positions.items()
+        symbol: desk.positions[symbol].model_copy(update={"state": state.to_dict()}) for symbol, state in states.items()
     }
-    return replace(desk.with_ledger(ledger), positions={**desk.positions, **moved})
+    return replace(desk, positions={**desk.positions, **moved})
+
+
+def _with_intents(desk: Desk, intents: list[Order]) -> Desk:
+    """The desk with new intents, and what they reserve."""
+    after = replace(desk, orders={**desk.orders, **{order.id: order for order in intents}})
+    return replace(after, account=recount(after.account, desk, after))
+
+
+def _late(ledger: Ledger, step: Step) -> dict[str, tuple[int, int | None]]:
+    """What is late once this step's candles have met the book: still awaited, or made up for now."""
+    found: dict[str, tuple[int, int | None]] = {}
+    for symbol in step.unknown:
+        found[symbol] = ledger.late.get(symbol, (ledger.decided_ms, None))
+    for symbol, (since_ms, _) in ledger.late.items():
+        if symbol not in found:
+            found[symbol] = (since_ms, step.step_ms)
+    return found
 
 
 def _entry(desk: Desk, entry: EntryDecision, terms: Terms, step_ms: int, at_ms: int) -> Order:

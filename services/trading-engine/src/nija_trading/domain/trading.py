@@ -76,7 +76,8 @@ def open_by_alert(
         mark=mark.price,
         mark_ms=mark.time_ms,
     )
-    return Turn(_with_orders(desk, sent), (), write=True)
+    book = desk.book.under(mark.symbol, terms.rules.venue.markets.get(mark.symbol))
+    return Turn(_with_orders(replace(desk, book=book), sent), (), write=True)
 
 
 def close_positions(

@@ -13,6 +13,7 @@ from nija_common.values.tiers import DEFAULTS_HOLD_MS
 from nija_trading.deps import Deps
 from nija_trading.domain.account import (
     BROKERS,
+    Account,
     Strategy,
     begin,
     end,
@@ -22,11 +23,13 @@ from nija_trading.domain.account import (
 )
 from nija_trading.domain.apex.parameters import RiskLevel
 from nija_trading.domain.apex.protections import day_of
-from nija_trading.domain.standing import Standing, SwitchState, newcomer, refuse_suspended
+from nija_trading.domain.controls import Shard
+from nija_trading.domain.standing import Preferences, Standing, SwitchState, newcomer, refuse_suspended
 from nija_trading.handlers import commands
 from nija_trading.handlers.audit import Actor, audited
 
 READY_IN_S = 10
+NOTED = ("starting", "running", "paused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +117,6 @@ async def start_bot(deps: Deps, cmd: StartBot, uow: UnitOfWork) -> BotStatus:
     paper = settings.paper_trading if cmd.paper is None else cmd.paper
     if not paper:
         await _refuse_live(deps, cmd, standing, now_ms)
-    if deps.market is None:
-        raise unavailable("Live market data is not available yet. Run the platform with --market replay.", 60)
     started, event = begin(
         account,
         broker=cmd.broker,
@@ -199,6 +200,7 @@ async def bot_view(deps: Deps, user_id: str) -> BotView:
     positions = await deps.store.count_positions(user_id) if account.positions else 0
     ledger = account.ledgers.get(account.current or "")
     today = 0 if ledger is None or shard.step_ms is None else ledger.state.trades_on(day_of(shard.step_ms))
+    preferences = await deps.store.preferences(user_id)
     scans = status in ("running", "paused")
     return BotView(
         status=status,
@@ -209,6 +211,12 @@ async def bot_view(deps: Deps, user_id: str) -> BotView:
         next_scan_ms=shard.next_scan_ms if status == "running" else None,
         positions=positions,
         today_trades=today,
-        last_error=account.last_error,
-        advanced=(await deps.store.preferences(user_id)).advanced_states(),
+        last_error=account.last_error or (_noted(shard, account, preferences) if status in NOTED else None),
+        advanced=preferences.advanced_states(),
     )
+
+
+def _noted(shard: Shard, account: Account, preferences: Preferences) -> str | None:
+    """What is wrong with the data of the bot's markets; None where nothing is."""
+    names = [account.broker, *(f"{account.broker}/{symbol}" for symbol in preferences.trading.allowed_pairs)]
+    return " ".join(shard.notes[name] for name in names if name in shard.notes) or None

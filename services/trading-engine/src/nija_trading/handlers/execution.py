@@ -24,10 +24,10 @@ from nija_trading.domain.commands import Command
 from nija_trading.domain.controls import REPLAY, MarketClock
 from nija_trading.domain.desk import Desk, Terms, Turn
 from nija_trading.domain.records import PAPER_CASH, Order
-from nija_trading.domain.stepping import next_turn
+from nija_trading.domain.stepping import meet_open, next_turn
 from nija_trading.domain.trading import Mark, close_positions, open_by_alert
 from nija_trading.handlers.commands import story_of
-from nija_trading.handlers.memory import Bot, Memory, mark_of, recall, step_seen
+from nija_trading.handlers.memory import Bot, Memory, carried, mark_of, recall, seen, step_seen
 from nija_trading.ports import Market
 
 R = TypeVar("R")
@@ -127,9 +127,10 @@ async def _claim(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
 
 async def _advance(deps: Deps, target: Target, uow: UnitOfWork) -> tuple[Memory, bool]:
     """Turns until one has to be written or something waits for the broker (then there is more to do), or the step is
-    done."""
-    market = _market(deps)
+    done, or has to wait for candles."""
+    market = deps.market
     memory = await recall(deps, target.bot, uow)
+    memory = carried(deps, target.bot, memory, memory.live())
     for key in memory.live():
         while not memory.desk(key).waits_for_broker():
             terms = memory.terms(key, deps.clock.now_ms())
@@ -148,13 +149,15 @@ async def _advance(deps: Deps, target: Target, uow: UnitOfWork) -> tuple[Memory,
 
 
 def _next(market: Market, desk: Desk, terms: Terms, target_ms: int, at_ms: int) -> Turn | None:
-    """The next turn on the way to a step; None at its end."""
+    """The next turn on the way to a step; None at its end, or where its candles are awaited."""
     ledger = desk.ledger
     if ledger.decided_ms < ledger.matched_ms or ledger.decided_ms >= target_ms:
         return next_turn(desk, step_seen(market, desk, ledger.matched_ms, terms), terms, at_ms)
     step_ms = market.after(ledger.decided_ms)
     if step_ms is None:
         return None
+    if step_ms > target_ms or market.waits(ledger.broker, seen(desk, terms), step_ms):
+        return meet_open(desk, step_seen(market, desk, ledger.decided_ms, terms).openings, terms, at_ms)
     return next_turn(desk, step_seen(market, desk, step_ms, terms), terms, at_ms)
 
 
@@ -243,8 +246,8 @@ async def _start(deps: Deps, bot: Bot, memory: Memory, uow: UnitOfWork, events: 
     if account.status != "starting" or key is None:
         return memory
     now_ms = deps.clock.now_ms()
-    market = _market(deps)
-    if await deps.store.clock() is None:
+    market = deps.market
+    if market.paced and await deps.store.clock() is None:
         uow.save(MarketClock(id=REPLAY, anchor_wall_ms=await deps.storage.now_ms(), anchor_step_ms=market.first_ms))
     live = key in memory.live()
     running, event = accounts.run(account, cash=PAPER_CASH, step_ms=bot.shard.doing_ms, live=live, at_ms=now_ms)
@@ -269,12 +272,12 @@ async def _open(deps: Deps, bot: Bot, memory: Memory, command: Command, events: 
         key = memory.account.current or key
     desk = memory.desk(key)
     desk = replace(desk, trades={**desk.trades, trade.id: trade})
-    market, step_ms = _market(deps), bot.shard.now_ms
+    market, step_ms = deps.market, bot.shard.now_ms
     marks = {symbol: mark.price for symbol, mark in _marks(market, desk, step_ms).items()}
     turn = open_by_alert(
         desk,
         command,
-        market.mark(command.symbol, step_ms),
+        market.price(desk.ledger.broker, command.symbol, step_ms),
         marks,
         memory.terms(key, now_ms),
         now_ms,
@@ -287,7 +290,7 @@ async def _open(deps: Deps, bot: Bot, memory: Memory, command: Command, events: 
 def _close(deps: Deps, bot: Bot, memory: Memory, command: Command, events: list[Event]) -> Memory:
     """Closings of one position or of all, and for a halt the end of resting entries."""
     now_ms = deps.clock.now_ms()
-    market = _market(deps)
+    market = deps.market
     for key in list(memory.desks):
         if command.kind == "halt":
             terms = memory.terms(key, now_ms)
@@ -350,10 +353,4 @@ async def _finish(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
 
 
 def _marks(market: Market, desk: Desk, step_ms: int) -> dict[str, Mark]:
-    return {symbol: mark_of(market, desk, symbol, step_ms) for symbol in desk.positions}
-
-
-def _market(deps: Deps) -> Market:
-    """A bot runs only where there is market data: `start` refuses without."""
-    assert deps.market is not None
-    return deps.market
+    return {symbol: mark_of(market, desk, symbol, step_ms, now=True) for symbol in desk.positions}

@@ -6,7 +6,7 @@ conflict, a failure or an unknown outcome leaves nothing to trust, and the next 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nija_common.events.base import Event
@@ -14,6 +14,7 @@ from nija_common.storage.unit_of_work import UnitOfWork
 from nija_common.values.document import Document
 from nija_trading.deps import Deps
 from nija_trading.domain.account import Account
+from nija_trading.domain.apex.step import SymbolClose
 from nija_trading.domain.controls import Shard
 from nija_trading.domain.desk import Desk, Terms, Turn, changes, committed
 from nija_trading.domain.gates import Allowance, terms_of
@@ -36,6 +37,7 @@ class Memory:
     stored: Mapping[str, Desk]
     desks: Mapping[str, Desk]
     allowance: Allowance
+    market: Market
     owes: bool = False
     """Whether reading it has found something that the same unit of work must write."""
 
@@ -67,7 +69,9 @@ class Memory:
         return min((self.account.ledgers[key].decided_ms for key in self.live()), default=None)
 
     def terms(self, key: str, now_ms: int) -> Terms:
-        return terms_of(self.account, key, self.allowance, now_ms)
+        desk = self.desks[key]
+        venue = desk.book.ruled(self.market.venue(desk.ledger.broker))
+        return terms_of(self.account, key, self.allowance, venue, now_ms)
 
     def written(self, uow: UnitOfWork, events: tuple[Event, ...]) -> Memory:
         """Collects everything that differs from what is stored, and the cash that this commit leaves; answers the
@@ -112,7 +116,13 @@ class HeldShard:
     now_ms: int
     doing_ms: int
     lost: bool = False
+    waiting: set[str] = field(default_factory=set)
+    """Users whose ledgers wait for candles."""
     bots: dict[str, Bot] = field(default_factory=dict)
+
+    def steps(self) -> bool:
+        """Whether any of its bots has something that steps."""
+        return any(bot.memory is None or bot.memory.live() for bot in self.bots.values())
 
     def check(self, monotonic: float) -> None:
         """Raises ShardLost where nothing may be done for this shard any more (HALTED)."""
@@ -154,30 +164,35 @@ async def _read(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
     stored = {key: await deps.store.desk(account, key) for key in account.ledgers}
     allowance = await deps.store.allowance(bot.user_id)
     found, desks = await compared(deps, account, stored, uow)
-    memory = Memory(found, stored, desks, allowance, owes=found is not account)
-    return _carried(deps, bot, memory)
+    memory = Memory(found, stored, desks, allowance, deps.market, owes=found is not account)
+    return carried(deps, bot, memory, memory.desks)
 
 
-def _carried(deps: Deps, bot: Bot, memory: Memory) -> Memory:
-    """Folds what happened to nobody: the steps that the shard has committed without a word of this account."""
+def carried(deps: Deps, bot: Bot, memory: Memory, keys: Iterable[str]) -> Memory:
+    """Folds what happened to nobody: the steps that the shard has committed without a word of this account, as far as
+    their candles are there."""
     shard = bot.shard.document
     target = shard.behind.get(bot.user_id, shard.step_ms)
-    if deps.market is None or target is None:
+    if target is None:
         return memory
-    for key in memory.desks:
+    for key in keys:
         desk = memory.desk(key)
+        if desk.ledger.decided_ms >= target:
+            continue
         terms = memory.terms(key, deps.clock.now_ms())
         memory = memory.with_desk(carried_to(deps.market, desk, target, terms))
     return memory
 
 
 def carried_to(market: Market, desk: Desk, target_ms: int, terms: Terms) -> Desk:
-    """A desk folded over committed steps. One that waits in the middle of a step stays there."""
+    """A desk folded over committed steps. One that waits in the middle of a step stays there, and one whose candles are
+    still to be read where it is."""
+    broker = desk.ledger.broker
     while desk.ledger.matched_ms == desk.ledger.decided_ms < target_ms and not desk.waits_for_broker():
         if not desk.positions and not desk.open_orders():
-            return fold_flat(desk, target_ms, market.last_open(terms.pairs, target_ms), terms)
+            return fold_flat(desk, target_ms, market.last_open(broker, terms.pairs, target_ms), terms)
         step_ms = market.after(desk.ledger.decided_ms)
-        if step_ms is None:
+        if step_ms is None or step_ms > target_ms or market.waits(broker, seen(desk, terms), step_ms):
             break
         desk = fold(desk, step_seen(market, desk, step_ms, terms), terms)
     return desk
@@ -185,16 +200,40 @@ def carried_to(market: Market, desk: Desk, target_ms: int, terms: Terms) -> Desk
 
 def step_seen(market: Market, desk: Desk, step_ms: int, terms: Terms) -> Step:
     """A step as this desk sees it: its pairs first, then what it holds besides."""
-    more = desk.symbols().difference(terms.pairs)
-    symbols = (*terms.pairs, *sorted(more)) if more else terms.pairs
+    broker, symbols = desk.ledger.broker, seen(desk, terms)
     marks = {symbol: mark_of(market, desk, symbol, step_ms).price for symbol in desk.positions}
-    openings = market.openings(symbols, step_ms) if desk.book.orders else ()
-    return Step(step_ms, market.closes(symbols, step_ms, terms.rules.profile), marks, openings)
+    openings = market.openings(broker, symbols, step_ms) if desk.book.orders else ()
+    closes = market.closes(broker, symbols, step_ms, terms.rules.profile)
+    if desk.ledger.matched_ms < step_ms:
+        unknown = tuple(symbol for symbol in sorted(desk.symbols()) if not market.known(broker, symbol, step_ms))
+    else:  # the candles of this step have met the book: what was not there then has not
+        unknown = tuple(symbol for symbol, (_, met_ms) in desk.ledger.late.items() if met_ms is None)
+    closes = tuple(close for close in closes if close.symbol not in unknown)
+    return Step(step_ms, closes, marks, openings, _late(market, desk, unknown, step_ms, terms), unknown)
 
 
-def mark_of(market: Market, desk: Desk, symbol: str, step_ms: int) -> Mark:
-    """The last known price of a held market; where the market has none any more, the last that the position has seen."""
-    mark = market.mark(symbol, step_ms)
+def seen(desk: Desk, terms: Terms) -> tuple[str, ...]:
+    """The markets that a desk looks at: its pairs first, then what it holds besides."""
+    more = desk.symbols().difference(terms.pairs)
+    return (*terms.pairs, *sorted(more)) if more else terms.pairs
+
+
+def _late(market: Market, desk: Desk, unknown: Sequence[str], step_ms: int, terms: Terms) -> tuple[SymbolClose, ...]:
+    """Candles from before this step, oldest first, that have not met the book at their own steps and are there now."""
+    found: list[SymbolClose] = []
+    for symbol, (since_ms, _) in desk.ledger.late.items():
+        at_ms = market.after(since_ms)
+        while symbol not in unknown and at_ms is not None and at_ms < step_ms:
+            found += market.closes(desk.ledger.broker, (symbol,), at_ms, terms.rules.profile)
+            at_ms = market.after(at_ms)
+    return tuple(sorted(found, key=lambda close: close.candle.time_ms))
+
+
+def mark_of(market: Market, desk: Desk, symbol: str, step_ms: int, *, now: bool = False) -> Mark:
+    """The last close of a held market, or with `now` the price of the moment; where the market has none any more, the
+    last that the position has seen."""
+    find = market.price if now else market.mark
+    mark = find(desk.ledger.broker, symbol, step_ms)
     if mark is not None:
         return mark
     state = desk.positions[symbol].value

@@ -69,6 +69,7 @@ class Worker:
 async def renew(worker: Worker) -> None:
     """Renews the heartbeat and the leases, gives up what is too much, claims what is free up to the fair share."""
     deps = worker.deps
+    worker.anchored = worker.anchored or not worker.market.paced
     if not worker.anchored and not await deps.storage.leases(WORKERS):
         await _anchor(worker)
     started = deps.clock.monotonic()

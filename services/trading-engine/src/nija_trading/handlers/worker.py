@@ -21,11 +21,14 @@ from nija_trading.domain.controls import GlobalSwitch, Shard, shard_id
 from nija_trading.handlers import execution, key_checks
 from nija_trading.handlers.memory import Bot, HeldShard, ShardLost
 from nija_trading.handlers.pool import Worker, drop, gathered
+from nija_trading.ports import Look
 
 log = structlog.get_logger(__name__)
 
 BOTS_AT_ONCE = 32
 REFRESH_S = 1.0
+AWAITED_S = 0.1
+"""A live step that has come and waits for candles is looked at again after this long, if there is no news before."""
 
 
 async def step(worker: Worker) -> float:
@@ -35,7 +38,8 @@ async def step(worker: Worker) -> float:
         worker.clock = await deps.store.clock()
         worker.clock_read = worker.clock is not None
     clock = worker.clock
-    if clock is None:
+    worker.market.watch(looks_of(worker))
+    if clock is None and worker.market.paced:
         return 1.0
     due = worker.market.due(clock, await deps.storage.now_ms())
     await gathered(_catch_up(worker, shard, due) for shard in list(worker.shards.values()))
@@ -44,7 +48,8 @@ async def step(worker: Worker) -> float:
     following = worker.market.after(due)
     if following is None:
         return 1.0
-    return max(0.0, (worker.market.comes_at(clock, following) - await deps.storage.now_ms()) / 1000)
+    wait_s = (worker.market.comes_at(clock, following) - await deps.storage.now_ms()) / 1000
+    return max(wait_s, 0.0 if worker.market.paced else AWAITED_S)
 
 
 async def _catch_up(worker: Worker, shard: HeldShard, due: int) -> None:
@@ -54,12 +59,17 @@ async def _catch_up(worker: Worker, shard: HeldShard, due: int) -> None:
         while shard.now_ms < due:
             shard.check(deps.clock.monotonic())
             following = worker.market.after(shard.now_ms)
-            if following is None or not shard.bots:
+            if following is None or not shard.steps():
                 shard.now_ms = shard.doing_ms = due
-                return
+                _forget_idle(shard)
+                break
             with metrics.STEP_SECONDS.time():
-                await _step_shard(worker, shard, following)
-        if shard.now_ms == worker.market.last_ms:
+                # Where steps come with the time of day, each ledger goes through those that it missed by itself.
+                await _step_shard(worker, shard, following if worker.market.paced else due)
+        if worker.market.look_ms is not None:
+            await _look_between(worker, shard, worker.market.look_ms)
+        # Beyond the last candle too: the data folder may have traded on later ones before.
+        if worker.market.last_ms is not None and shard.now_ms >= worker.market.last_ms:
             await _end_replay(deps, shard)
     except ShardLost:
         drop(worker, shard)
@@ -67,34 +77,104 @@ async def _catch_up(worker: Worker, shard: HeldShard, due: int) -> None:
 
 async def _step_shard(worker: Worker, shard: HeldShard, step_ms: int) -> None:
     """One step of every bot, then the shard's own record of it. A bot that fails stands in `behind` and harms no other."""
-    deps = worker.deps
     shard.doing_ms = step_ms
+    behind = await _advance(worker, shard, list(shard.bots.values()), step_ms)
+    scanned = worker.deps.clock.now_ms()
+    next_ms = _next_scan(worker, step_ms, scanned)
+    update = {"step_ms": step_ms, "scanned_at_ms": scanned, "next_scan_ms": next_ms, "behind": behind}
+    await _record(worker, shard, **update)
+    shard.now_ms = step_ms
+    _forget_idle(shard)
+
+
+async def _advance(worker: Worker, shard: HeldShard, bots: list[Bot], step_ms: int) -> dict[str, int]:
+    """Brings bots to a step. Answers which could not come so far, with the last step that each has committed."""
+    deps = worker.deps
     slots = asyncio.Semaphore(BOTS_AT_ONCE)
     behind: dict[str, int] = {}
 
     async def one(bot: Bot) -> None:
+        before = shard.document.behind.get(bot.user_id, shard.now_ms)
+        shard.waiting.discard(bot.user_id)
         async with slots:
             try:
                 await execution.advance(deps, bot, step_ms)
             except ShardLost:
                 raise
             except Exception as error:
-                behind[bot.user_id] = shard.document.behind.get(bot.user_id, shard.now_ms)
+                behind[bot.user_id] = before
                 unexpected = None if isinstance(error, NijaError) else error
                 log.error("bot_behind", user_id=bot.user_id, step_ms=step_ms, reason=str(error), exc_info=unexpected)
+                return
+        reached = None if bot.memory is None else bot.memory.reached_ms()
+        if reached is not None and reached < step_ms:
+            shard.waiting.add(bot.user_id)
+            behind[bot.user_id] = max(before, reached)
 
-    await gathered(one(bot) for bot in list(shard.bots.values()))
-    scanned = deps.clock.now_ms()
-    following = worker.market.after(step_ms)
-    comes = None if following is None or worker.clock is None else worker.market.comes_at(worker.clock, following)
-    update = {"step_ms": step_ms, "scanned_at_ms": scanned, "next_scan_ms": comes, "behind": behind}
-    shard.document = await deps.work.run(
-        _save_shard, deps, shard.document.model_copy(update=update), queue=shard_id(shard.number)
-    )
-    shard.now_ms = step_ms
+    await gathered(one(bot) for bot in bots)
+    return behind
+
+
+async def _look_between(worker: Worker, shard: HeldShard, look_ms: int) -> None:
+    """What is done between two steps: the look at prices, bots that waited for candles, orders that wait for an open,
+    and what is to be told of the data. Nothing is opened that was not decided at a close."""
+    look_at_ms = shard.now_ms + look_ms
+    if shard.steps() and (shard.document.scanned_at_ms or 0) < look_at_ms <= worker.deps.clock.now_ms():
+        await _step_shard(worker, shard, shard.now_ms)
+        return
+    bots = [bot for bot in shard.bots.values() if bot.user_id in shard.waiting or _waits_for_open(bot)]
+    behind = await _advance(worker, shard, bots, shard.now_ms)
+    untouched = {bot.user_id for bot in bots}
+    behind |= {user: step for user, step in shard.document.behind.items() if user not in untouched}
+    notes = dict(worker.market.notes())
+    if shard.bots and (behind, notes) != (shard.document.behind, shard.document.notes):
+        await _record(worker, shard, behind=behind)
+
+
+def _waits_for_open(bot: Bot) -> bool:
+    return bot.memory is not None and any(desk.book.orders for desk in bot.memory.desks.values())
+
+
+def _next_scan(worker: Worker, step_ms: int, now_ms: int) -> int | None:
+    """When this shard is looked at next: between two steps, or at the next one."""
+    look_ms, following = worker.market.look_ms, worker.market.after(step_ms)
+    if look_ms is not None and now_ms < step_ms + look_ms:
+        return step_ms + look_ms
+    if following is None or (worker.market.paced and worker.clock is None):
+        return None
+    return worker.market.comes_at(worker.clock, following)
+
+
+async def _record(worker: Worker, shard: HeldShard, **update: object) -> None:
+    """Writes the shard's document, with what there is to say of the data."""
+    update["notes"] = dict(worker.market.notes())
+    document = shard.document.model_copy(update=update)
+    shard.document = await worker.deps.work.run(_save_shard, worker.deps, document, queue=shard_id(shard.number))
+
+
+def _forget_idle(shard: HeldShard) -> None:
     for bot in list(shard.bots.values()):
         if bot.memory is not None and not bot.memory.account.active:
             del shard.bots[bot.user_id]
+
+
+def looks_of(worker: Worker) -> list[Look]:
+    """Every market that a bot of this worker trades or holds something in."""
+    looks: list[Look] = []
+    for bot in worker.bots():
+        memory = bot.memory
+        if memory is None:
+            continue
+        account = memory.account
+        if account.broker is not None and account.status in ("starting", "running", "paused"):
+            pairs = memory.allowance.preferences.trading.allowed_pairs
+            looks += [Look(account.broker, symbol) for symbol in pairs]
+        for key in memory.live():
+            desk = memory.desk(key)
+            waiting = {order.symbol for order in desk.book.orders}
+            since_ms = desk.ledger.decided_ms
+            looks += [Look(desk.ledger.broker, name, since_ms, name in waiting) for name in sorted(desk.symbols())]
+    return looks
 
 
 async def _save_shard(deps: Deps, document: Shard, uow: UnitOfWork) -> Shard:
@@ -123,7 +203,7 @@ async def _tell_marks(worker: Worker, due: int) -> None:
     now_ms = worker.deps.clock.now_ms()
     events = []
     for broker, symbol in sorted(symbols):
-        mark = worker.market.mark(symbol, due)
+        mark = worker.market.price(broker, symbol, due)
         name = f"{broker}/{symbol}"
         if mark is not None and worker.told.get(name, 0) < mark.time_ms:
             worker.told[name] = mark.time_ms
@@ -179,6 +259,8 @@ async def _halted(worker: Worker, bot: Bot, switch: GlobalSwitch) -> None:
         if not (runs or rests or holds):
             return
     try:
+        if switch.close_positions:
+            await _ask_prices(worker, bot, None)
         await execution.halt(worker.deps, bot)
     except NijaError as error:
         log.warning("halt_failed", user_id=bot.user_id, reason=error.message)
@@ -196,13 +278,20 @@ async def _resumed(worker: Worker, bot: Bot) -> None:
 
 
 async def _obey_all(worker: Worker, rows: list[Command]) -> None:
-    """A user's commands in their order; one that cannot be obeyed now waits, and those behind it."""
+    """A user's commands in their order; one that cannot be obeyed now waits, and those behind it. Behind a start that
+    waits for data only alerts wait: what stops and closes is obeyed."""
+    starting = False
     for row in rows:
         shard = worker.shards.get(row.shard)
         if shard is None:
             return
         bot = shard.bots.setdefault(row.user_id, Bot(row.user_id, shard))
         try:
+            starting = starting or (row.kind == "start" and not await _data_there(worker, bot))
+            if starting and row.kind in ("start", "open"):
+                continue
+            if row.kind in ("open", "close") or row.close:
+                await _ask_prices(worker, bot, row.symbol if row.kind == "open" else None)
             await execution.obey(worker.deps, bot, row)
         except ShardLost:
             drop(worker, shard)
@@ -212,3 +301,30 @@ async def _obey_all(worker: Worker, rows: list[Command]) -> None:
             log.error("command_waits", command=row.kind, user_id=row.user_id, reason=str(error), exc_info=unexpected)
             return
         worker.moved.set()
+
+
+async def _data_there(worker: Worker, bot: Bot) -> bool:
+    """Whether a bot that is to start finds candles."""
+    if bot.memory is None:
+        await execution.resume(worker.deps, bot)
+    memory = bot.memory
+    if memory is None or memory.account.status != "starting" or memory.account.broker is None:
+        return True
+    there = worker.market.loaded(memory.account.broker, memory.allowance.preferences.trading.allowed_pairs)
+    if not there:
+        worker.moved.set()  # its markets are watched from the next step on
+    return there
+
+
+async def _ask_prices(worker: Worker, bot: Bot, symbol: str | None) -> None:
+    """Quotes for orders that no close decides: of one market, or of all that the bot holds something in."""
+    if bot.memory is None:
+        await execution.resume(worker.deps, bot)
+    memory = bot.memory
+    if memory is None:
+        return
+    if symbol is not None and memory.account.broker is not None:
+        await worker.market.ask(memory.account.broker, (symbol,))
+    elif symbol is None:
+        desks = [desk for desk in memory.desks.values() if desk.positions]
+        await gathered(worker.market.ask(desk.ledger.broker, tuple(desk.positions)) for desk in desks)

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from nija_trading.domain.matching.book import PaperBook, place
+from nija_trading.domain.matching.book import PaperBook, cancel, place
 from nija_trading.domain.matching.codec import fill_from, fill_to, order_from, order_to
 from nija_trading.domain.matching.money import units
 from nija_trading.domain.matching.orders import (
@@ -20,6 +20,7 @@ from nija_trading.domain.matching.orders import (
     Side,
 )
 from nija_trading.domain.matching.position import PositionState, opened_by, reduced_by
+from nija_trading.domain.matching.terms import COINBASE, MarketRules
 
 BRACKET = Bracket("s", 1.25, 1.5, 0.005, 0.02, (BracketLevel("t1", 0.005, 0.1), BracketLevel("t2", 0.01, 0.15)), True)
 ORDERS = (
@@ -55,3 +56,25 @@ def test_a_position_survives_json() -> None:
     assert PositionState.from_dict(through_json(position.to_dict())) == position
     closed = reduced_by(position, replace(FILL, side=Side.SELL, reason=Reason.MAX_HOLD))
     assert PositionState.from_dict(through_json(closed.to_dict())) == closed
+
+
+def test_a_book_keeps_the_rules_of_a_market_until_it_is_done_with_it() -> None:
+    first, then = MarketRules(tick=0.5, step=10, minimum_cost=100), MarketRules(tick=0.1)
+    venue = replace(COINBASE, markets={"BTC-USD": then, "ETH-USD": then})
+    order = MarketOrder("ord_1", "BTC-USD", Side.BUY, Reason.ENTRY, 0, value=10**10)
+    book = place(PaperBook(10**12).under("BTC-USD", first), order)
+    again = PaperBook.from_dict(book.to_dict())
+    assert again == book
+    assert again.under("BTC-USD", then) is again, "in the middle of something"
+    assert again.ruled(venue).rules("BTC-USD") == first
+    assert again.ruled(venue).rules("ETH-USD") == then
+    over = cancel(again, "ord_1")
+    assert over.ruled(venue).rules("BTC-USD") == then
+    assert over.under("BTC-USD", then).rules == {"BTC-USD": then}
+    assert over.under("BTC-USD", None).rules == {}
+
+
+def test_a_book_that_was_stored_before_it_kept_rules_is_read() -> None:
+    row = PaperBook(5).to_dict()
+    del row["rules"]
+    assert PaperBook.from_dict(row) == PaperBook(5)

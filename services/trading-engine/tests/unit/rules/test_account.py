@@ -13,6 +13,7 @@ from nija_trading.domain.account import Account, begin, end, latch, new_account,
 from nija_trading.domain.apex.reasons import Denial
 from nija_trading.domain.controls import UNTRIPPED, GlobalSwitch
 from nija_trading.domain.gates import Allowance, terms_of
+from nija_trading.domain.matching.terms import COINBASE
 from nija_trading.domain.records import PAPER_CASH
 from nija_trading.domain.standing import Preferences, Standing, limits_of
 
@@ -53,7 +54,7 @@ def test_a_bot_enters_only_while_it_runs_and_no_switch_was_tripped_since_its_sta
         elif step == "untrip":
             switch = switch.released()
     standing = Standing(id="usr_a", effective=(effective(Tier.PRO, from_ms=0, live=True),))
-    terms = terms_of(account, KEY, Allowance(standing, Preferences(id="usr_a"), switch), 5)
+    terms = terms_of(account, KEY, Allowance(standing, Preferences(id="usr_a"), switch), COINBASE, 5)
     assert (terms.blocked is None) == may
     assert (status_of(account, switch) == "running") == may
 
@@ -61,7 +62,7 @@ def test_a_bot_enters_only_while_it_runs_and_no_switch_was_tripped_since_its_sta
 def test_a_suspended_account_enters_nothing_and_its_positions_are_still_managed() -> None:
     account = started(new_account("usr_a"), UNTRIPPED)
     standing = Standing(id="usr_a", past_due=True, effective=(effective(Tier.PRO, from_ms=0, live=True),))
-    terms = terms_of(account, KEY, Allowance(standing, Preferences(id="usr_a"), UNTRIPPED), 5)
+    terms = terms_of(account, KEY, Allowance(standing, Preferences(id="usr_a"), UNTRIPPED), COINBASE, 5)
     assert terms.blocked is Denial.SUSPENDED
     assert terms.signal_exits
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,23 +48,23 @@ def test_a_step_is_due_exactly_from_the_moment_at_which_it_comes(speed: float, s
 def test_an_open_is_known_at_the_close_before_it_but_not_across_a_gap() -> None:
     replay = market(1, frozenset({120}))
     before_gap = START + 120 * FRAME
-    assert [o.open_ms for o in replay.openings(["BTC-USD"], before_gap - FRAME)] == [before_gap - FRAME]
-    assert replay.openings(["BTC-USD"], before_gap) == ()
-    assert replay.openings(["ETH-USD"], before_gap) == ()
+    assert [o.open_ms for o in replay.openings("coinbase", ["BTC-USD"], before_gap - FRAME)] == [before_gap - FRAME]
+    assert replay.openings("coinbase", ["BTC-USD"], before_gap) == ()
+    assert replay.openings("coinbase", ["ETH-USD"], before_gap) == ()
 
 
 def test_marks_and_closes_are_those_of_the_last_closed_candle() -> None:
     replay = market(1)
     step_ms = replay.first_ms
-    mark = replay.mark("BTC-USD", step_ms)
+    mark = replay.mark("coinbase", "BTC-USD", step_ms)
     assert mark is not None
     assert (mark.price, mark.time_ms) == (199.5, step_ms)
-    assert replay.mark("ETH-USD", step_ms) is None
-    assert replay.mark("BTC-USD", START) is None
-    closes = replay.closes(["ETH-USD", "BTC-USD"], step_ms, PROFILES[RiskLevel.LOW])
+    assert replay.mark("coinbase", "ETH-USD", step_ms) is None
+    assert replay.mark("coinbase", "BTC-USD", START) is None
+    closes = replay.closes("coinbase", ["ETH-USD", "BTC-USD"], step_ms, PROFILES[RiskLevel.LOW])
     assert [(close.symbol, close.candle.close) for close in closes] == [("BTC-USD", 199.5)]
     assert closes[0].row.decides
-    assert replay.last_open(["BTC-USD"], step_ms) == step_ms - FRAME
+    assert replay.last_open("coinbase", ["BTC-USD"], step_ms) == step_ms - FRAME
 
 
 def test_a_price_older_than_two_candles_is_stale_until_the_market_has_its_next_candle() -> None:
@@ -72,10 +75,16 @@ def test_a_price_older_than_two_candles_is_stale_until_the_market_has_its_next_c
     last_before = START + 110 * FRAME
     stale = []
     for steps in range(7):
-        mark = replay.mark("ETH-USD", last_before + steps * FRAME)
+        mark = replay.mark("coinbase", "ETH-USD", last_before + steps * FRAME)
         assert mark is not None
         stale.append(mark.stale)
     assert stale == [False, False, False, True, True, True, False]
-    other = replay.mark("BTC-USD", last_before + 4 * FRAME)
+    other = replay.mark("coinbase", "BTC-USD", last_before + 4 * FRAME)
     assert other is not None
     assert not other.stale
+
+
+def test_a_replay_does_not_load_ccxt() -> None:
+    """It costs 100 MB and a second: only a worker whose bots look at an exchange pays for it."""
+    code = "import sys, nija_trading.service; sys.exit('ccxt' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -79,7 +79,7 @@ class Driver:
         desk = self.stored
         while not desk.waits_for_broker() and desk.ledger.decided_ms < self.shard_step:
             if not desk.positions and not desk.orders:
-                opened = self.market.last_open(self.terms.pairs, self.shard_step)
+                opened = self.market.last_open("coinbase", self.terms.pairs, self.shard_step)
                 return fold_flat(desk, self.shard_step, opened, self.terms)
             after = self.market.after(desk.ledger.decided_ms)
             assert after is not None
@@ -126,9 +126,9 @@ class Driver:
 
     def _seen(self, desk: Desk, step_ms: int) -> Step:
         symbols = [*self.terms.pairs, *sorted(desk.symbols() - set(self.terms.pairs))]
-        marks = {s: m.price for s in desk.symbols() if (m := self.market.mark(s, step_ms)) is not None}
-        closes = self.market.closes(symbols, step_ms, self.terms.rules.profile)
-        return Step(step_ms, closes, marks, self.market.openings(symbols, step_ms))
+        marks = {s: m.price for s in desk.symbols() if (m := self.market.mark("coinbase", s, step_ms)) is not None}
+        closes = self.market.closes("coinbase", symbols, step_ms, self.terms.rules.profile)
+        return Step(step_ms, closes, marks, self.market.openings("coinbase", symbols, step_ms))
 
 
 def final_trades(driver: Driver) -> list[tuple[Any, ...]]:

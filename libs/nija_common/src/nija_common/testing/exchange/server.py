@@ -23,12 +23,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from nija_common.testing.exchange import coinbase_private, kraken_private
+from nija_common.testing.exchange import coinbase_private, coinbase_public, kraken_private, kraken_public
 from nija_common.testing.exchange.state import Call, Exchange, Fault, FaultKind, Venue
 
 START_S = 10.0
 _HANG_UP = "nija.hang_up"
-MODULES = (coinbase_private, kraken_private)
+MODULES = (coinbase_private, coinbase_public, kraken_private, kraken_public)
 
 
 class _Protocol(HttpToolsProtocol):

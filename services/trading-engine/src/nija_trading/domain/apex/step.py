@@ -9,7 +9,7 @@ worker and `simulate` both call `decide`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nija_trading.domain.apex import guarding, sizing
 from nija_trading.domain.apex.parameters import Limits, Parameters, RiskProfile
@@ -153,6 +153,20 @@ def decide(view: AccountView, closes: Sequence[SymbolClose], rules: Rulebook) ->
     room = _room(view, equity, marks, rules)
     entries, refusals = _enter(view, ordered, protections, open_ms, room, rules)
     return StepDecision(equity, protections, positions, moves, exits, entries, refusals)
+
+
+def make_up(
+    view: AccountView, late: Sequence[SymbolClose], rules: Rulebook
+) -> tuple[dict[str, PositionState], tuple[ExitDecision, ...]]:
+    """What candles decide that came after their step was taken, oldest first: trailing and exits, no entry."""
+    positions = dict(view.positions)
+    exits: dict[str, ExitDecision] = {}
+    for close in late:
+        changed, _, found = _guard(replace(view, positions=positions), (close,), rules)
+        positions.update(changed)
+        exits = {**{leave.symbol: leave for leave in found}, **exits}
+    changes = {symbol: state for symbol, state in positions.items() if state is not view.positions[symbol]}
+    return changes, tuple(exits.values())
 
 
 def admit_alert(

@@ -7,11 +7,12 @@ no history and no profit: fills tell that, and `position.py` adds them up.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from nija_trading.domain.matching import codec
 from nija_trading.domain.matching.orders import Order, Reason, RestingLevel, RestingStop
+from nija_trading.domain.matching.terms import MarketRules, Venue
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +33,31 @@ class PaperBook:
     """A paper account at one venue. `cash` in units of 1e-8 of the quote currency.
 
     `opened` remembers, for a symbol whose current candle already met the book at its open with an effect, that
-    candle's opening, so that the rest of the candle does not meet it twice.
+    candle's opening, so that the rest of the candle does not meet it twice. `rules` are those of the markets under which
+    what is here was placed, where the exchange told them: they hold until the book is done with the market.
     """
 
     cash: int
     holdings: Mapping[str, Holding] = field(default_factory=dict)
     orders: tuple[Order, ...] = ()
     opened: Mapping[str, int] = field(default_factory=dict)
+    rules: Mapping[str, MarketRules] = field(default_factory=dict)
 
     def concerns(self, symbol: str) -> bool:
         """Whether a candle of this symbol can have any effect on the book."""
         return symbol in self.holdings or any(order.symbol == symbol for order in self.orders)
+
+    def under(self, symbol: str, rules: MarketRules | None) -> PaperBook:
+        """The book with a market's rules, unless it is in the middle of something there."""
+        if self.concerns(symbol) or self.rules.get(symbol) == rules:
+            return self
+        others = {other: known for other, known in self.rules.items() if other != symbol}
+        return replace(self, rules=others if rules is None else {**others, symbol: rules})
+
+    def ruled(self, venue: Venue) -> Venue:
+        """The venue with this book's rules where it is in the middle of something."""
+        mine = {symbol: rules for symbol, rules in self.rules.items() if self.concerns(symbol)}
+        return replace(venue, markets={**venue.markets, **mine}) if mine else venue
 
     def order_ids(self) -> frozenset[str]:
         """Ids of everything at rest: orders, stops, levels."""
@@ -60,6 +75,7 @@ class PaperBook:
             "holdings": {symbol: codec.holding_to(held) for symbol, held in self.holdings.items()},
             "orders": [codec.order_to(order) for order in self.orders],
             "opened": dict(self.opened),
+            "rules": {symbol: asdict(rules) for symbol, rules in self.rules.items()},
         }
 
     @classmethod
@@ -70,7 +86,8 @@ class PaperBook:
             for symbol, row in data["holdings"].items()
         }
         orders = tuple(codec.order_from(row) for row in data["orders"])
-        return cls(data["cash"], holdings, orders, dict(data["opened"]))
+        rules = {symbol: MarketRules(**row) for symbol, row in data.get("rules", {}).items()}
+        return cls(data["cash"], holdings, orders, dict(data["opened"]), rules)
 
 
 def place(book: PaperBook, order: Order) -> PaperBook:

@@ -116,7 +116,8 @@ class _Work:
             holdings[self.symbol] = self.held
         left = {order.order_id for order in self.orders}
         orders = tuple(o for o in self.book.orders if o.symbol != self.symbol or o.order_id in left)
-        return Matched(PaperBook(self.cash, holdings, orders, marks), tuple(self.fills), tuple(self.ended))
+        book = replace(self.book, cash=self.cash, holdings=holdings, orders=orders, opened=marks)
+        return Matched(book, tuple(self.fills), tuple(self.ended))
 
     # -- the open ----------------------------------------------------------------------------------------
 
