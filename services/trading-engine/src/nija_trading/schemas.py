@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictBool, StrictStr, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictBool, StrictStr, field_validator
 
 from nija_common.events.trading import BotStatus
 from nija_trading.domain.account import Strategy
@@ -137,11 +137,23 @@ class ReleaseAnswer(BaseModel):
     timestamp: str
 
 
+def _unicode(text: SecretStr) -> SecretStr:
+    """JSON may spell half of a surrogate pair, which is no character and has no UTF-8."""
+    try:
+        text.get_secret_value().encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds something that is no Unicode character") from None
+    return text
+
+
+SecretText = Annotated[SecretStr, AfterValidator(_unicode)]
+
+
 class AdditionalParams(_Body):
     """What some exchanges ask for besides key and secret: a pass phrase (OKX, KuCoin, Bitget), Coinbase's organisation
     where the key's name was given without it, a user or account id."""
 
-    password: Annotated[SecretStr, Field(min_length=1, max_length=256)] | None = None
+    password: Annotated[SecretText, Field(min_length=1, max_length=256)] | None = None
     org_id: Annotated[StrictStr, Field(pattern=f"^{PRINTABLE}$", max_length=128)] | None = None
     uid: Annotated[StrictStr, Field(pattern=f"^{PRINTABLE}$", max_length=128)] | None = None
     account_id: Annotated[StrictStr, Field(pattern=f"^{PRINTABLE}$", max_length=128)] | None = None
@@ -150,7 +162,7 @@ class AdditionalParams(_Body):
 class BrokerBody(_Body):
     broker: Annotated[StrictStr, Field(min_length=1, max_length=64)]
     api_key: Annotated[SecretStr, Field(min_length=1, max_length=512)]
-    api_secret: Annotated[SecretStr, Field(min_length=1, max_length=4096)]
+    api_secret: Annotated[SecretText, Field(min_length=1, max_length=4096)]
     additional_params: AdditionalParams = AdditionalParams()
 
     @field_validator("api_key")

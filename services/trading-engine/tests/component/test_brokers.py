@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -352,6 +353,8 @@ NOT_VALID: tuple[dict[str, Any], ...] = (
     {"more": "x"},
     {"additional_params": {"unknown": "x"}},
     {"additional_params": {"org_id": "a b"}},
+    {"additional_params": {"password": "\ud800"}},
+    {"api_secret": "\ud800"},
     {"additional_params": "x"},
 )
 
@@ -362,7 +365,8 @@ async def test_a_body_that_is_not_valid_is_refused_without_repeating_it(
     good = {"broker": "kraken", "api_key": "canary-key-name", "api_secret": "canary-secret"}
     async with connected_engine() as desk:
         for change in NOT_VALID:
-            answer = await desk.api.post(BROKERS, json={**good, **change})
+            body = json.dumps({**good, **change})
+            answer = await desk.api.post(BROKERS, content=body, headers={"Content-Type": "application/json"})
             refused(answer, 400, "VALIDATION_ERROR")
             assert "canary" not in answer.text
         assert not fake_exchange.exchange.calls
