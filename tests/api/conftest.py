@@ -19,7 +19,12 @@ from nija_common.testing.platforms import Embedded, wait_for
 from nija_trading.domain.connections import EXCHANGES
 
 ADMIN = ("admin@nija.example", "Quiet-Harbour-Lantern-71")
-ENVIRONMENT = {"NIJA_LIMITS__WEBHOOK_REFUSED_PER_MINUTE": "100000"}
+ENVIRONMENT = {
+    "NIJA_LIMITS__WEBHOOK_REFUSED_PER_MINUTE": "100000",
+    "NIJA_LIMITS__STOP_PER_MINUTE": "100000",
+    # The first check of a broker key imports ccxt: seconds, where nothing is compiled yet.
+    "NIJA_TRADING_KEY_CHECK_MS": "25000",
+}
 
 
 @pytest.fixture(scope="session")

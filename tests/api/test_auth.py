@@ -113,3 +113,49 @@ def test_an_answer_to_broken_json_names_the_body(platform: Embedded) -> None:
         f"{platform.url}/api/v1/auth/login", content=b'{"email": ', headers={"Content-Type": "application/json"}
     )
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "VALIDATION_ERROR")
+
+
+@pytest.fixture
+def with_status(admin: ApiClient, user: ApiClient) -> Callable[[str], ApiClient]:
+    """Gives the user that status; their sessions end."""
+
+    def give(status: str) -> ApiClient:
+        admin.ok("PUT", f"/admin/users/{user.user_id}", {"status": status, "notes": "drill"})
+        return user
+
+    return give
+
+
+def test_post_auth_login__account_suspended(with_status: Callable[[str], ApiClient], refused: Refused) -> None:
+    user = with_status("suspended")
+    refused(user.post("/auth/login", {"email": user.email, "password": PASSWORD}), 403, "ACCOUNT_SUSPENDED")
+    refused(
+        with_status("active").post("/auth/login", {"email": user.email, "password": "wrong"}),
+        401,
+        "INVALID_CREDENTIALS",
+    )
+    assert user.post("/auth/login", {"email": user.email, "password": PASSWORD}).status == 200
+
+
+def test_post_auth_login__account_disabled(with_status: Callable[[str], ApiClient], refused: Refused) -> None:
+    user = with_status("disabled")
+    refused(user.post("/auth/login", {"email": user.email, "password": PASSWORD}), 403, "ACCOUNT_DISABLED")
+
+
+def refresh_token(user: ApiClient) -> dict[str, str]:
+    signed_in = user.ok("POST", "/auth/login", {"email": user.email, "password": PASSWORD})
+    return {"refresh_token": signed_in["refresh_token"]}
+
+
+def test_post_auth_refresh__account_suspended(
+    user: ApiClient, with_status: Callable[[str], ApiClient], refused: Refused
+) -> None:
+    token = refresh_token(user)
+    refused(with_status("suspended").post("/auth/refresh", token), 403, "ACCOUNT_SUSPENDED")
+
+
+def test_post_auth_refresh__account_disabled(
+    user: ApiClient, with_status: Callable[[str], ApiClient], refused: Refused
+) -> None:
+    token = refresh_token(user)
+    refused(with_status("disabled").post("/auth/refresh", token), 403, "ACCOUNT_DISABLED")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -27,6 +28,13 @@ def test_post_trading_start__already_running(running: ApiClient, refused: Refuse
 def test_post_trading_start__subscription_required(user: ApiClient, refused: Refused) -> None:
     live = {"broker": "coinbase", "paper_trading": False, "risk_profile": "medium"}
     refused(user.post("/trading/start", live), 402, "SUBSCRIPTION_REQUIRED")
+
+
+def test_post_trading_start__no_broker_configured(admin: ApiClient, user: ApiClient, refused: Refused) -> None:
+    admin.ok("PUT", f"/admin/users/{user.user_id}", {"subscription_tier": "pro"})
+    live = {"broker": "coinbase", "paper_trading": False}
+    wait_for("the tier is known", lambda: user.post("/trading/start", live).code != "SUBSCRIPTION_REQUIRED", every=0.2)
+    refused(user.post("/trading/start", live), 400, "NO_BROKER_CONFIGURED")
 
 
 def test_post_trading_start__unsupported_broker(user: ApiClient, refused: Refused) -> None:
@@ -94,6 +102,12 @@ def test_post_config_webhook_key__success(user: ApiClient) -> None:
     assert first.data["webhook_key"] != second.data["webhook_key"]
 
 
+def test_post_config_webhook_key__exceeds_tier_limit(admin: ApiClient, user: ApiClient, refused: Refused) -> None:
+    admin.ok("PUT", f"/admin/users/{user.user_id}", {"subscription_tier": "basic"})
+    wait_for("the tier is known", lambda: user.post("/config/webhook-key").status != 201, every=0.2)
+    refused(user.post("/config/webhook-key"), 403, "EXCEEDS_TIER_LIMIT")
+
+
 def test_get_config_webhook_key__success(user: ApiClient) -> None:
     key = user.ok("POST", "/config/webhook-key")["webhook_key"]
     shown = user.ok("GET", "/config/webhook-key")
@@ -127,6 +141,37 @@ def test_post_webhooks_tradingview__kill_switch_active(
 ) -> None:
     running.ok("POST", "/trading/emergency-stop", {"reason": "drill", "close_positions": False})
     refused(anybody.post("/webhooks/tradingview", alert), 403, "KILL_SWITCH_ACTIVE")
+
+
+@pytest.fixture
+def alert_refused(
+    admin: ApiClient, running: ApiClient, alert: dict[str, Any], anybody: ApiClient, refused: Refused
+) -> Callable[[dict[str, Any], str], None]:
+    """Asserts that alerts are refused once trading knows how an administrator has changed the account."""
+
+    def check(change: dict[str, Any], code: str) -> None:
+        admin.ok("PUT", f"/admin/users/{running.user_id}", change)
+        numbers = count()
+
+        def ask() -> Answer:
+            return anybody.post("/webhooks/tradingview", {**alert, "alert_id": f"n{next(numbers)}"})
+
+        wait_for("the change is known", lambda: ask().status != 200, every=0.2)
+        refused(ask(), 403, code)
+
+    return check
+
+
+def test_post_webhooks_tradingview__account_suspended(alert_refused: Callable[[dict[str, Any], str], None]) -> None:
+    alert_refused({"status": "suspended"}, "ACCOUNT_SUSPENDED")
+
+
+def test_post_webhooks_tradingview__account_disabled(alert_refused: Callable[[dict[str, Any], str], None]) -> None:
+    alert_refused({"status": "disabled"}, "ACCOUNT_DISABLED")
+
+
+def test_post_webhooks_tradingview__exceeds_tier_limit(alert_refused: Callable[[dict[str, Any], str], None]) -> None:
+    alert_refused({"subscription_tier": "basic"}, "EXCEEDS_TIER_LIMIT")
 
 
 def test_post_webhooks_tradingview__bad_input(alert: dict[str, Any], anybody: ApiClient, refused: Refused) -> None:

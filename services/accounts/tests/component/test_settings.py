@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -210,3 +213,19 @@ async def test_administrators_have_the_enterprise_limits(platform: TestPlatform)
     body = {"trading": {"max_position_size_usd": 9000}, "advanced": {"enable_gmig": True}}
     assert (await client(platform).put(PATH, json=body)).json()["error"]["code"] == "EXCEEDS_TIER_LIMIT"
     assert (await client(platform, role="admin").put(PATH, json=body)).status_code == 200
+
+
+def drop_table(folder: Path) -> None:
+    """Takes the settings out of the running store."""
+    (file,) = folder.glob("*.sqlite3")
+    with closing(sqlite3.connect(file)) as connection:
+        (table,) = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%settings'")
+        connection.execute(f'DROP TABLE "{table[0]}"')
+
+
+async def test_get_config_settings__database_error(platform: TestPlatform, tmp_path: Path) -> None:
+    """A store that can be reached, and fails."""
+    drop_table(tmp_path)
+    answer = await client(platform).get(PATH)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "DATABASE_ERROR")
+    assert "settings" not in answer.json()["error"]["message"]

@@ -276,7 +276,8 @@ async def test_a_link_that_is_not_ours_opens_nothing(platform: TestPlatform) -> 
         assert answer.json()["success"] is False
 
 
-async def test_a_signed_link_to_a_file_that_is_gone_is_not_found(platform: TestPlatform) -> None:
+async def test_get_exports_by_id__not_found(platform: TestPlatform) -> None:
+    """The link is ours, the file is gone."""
     url = (await export(platform)).json()["data"]["download_url"]
     await platform.deps("analytics").blobs.delete(urlsplit(url).path.removeprefix("/exports/"))
     answer = await download(platform, url)

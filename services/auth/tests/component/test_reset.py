@@ -27,9 +27,8 @@ async def test_the_mail_carries_the_token_sealed_and_the_store_only_its_hash(aut
     assert entry.user_id == ada
 
 
-async def test_a_confirmed_reset_sets_the_password_ends_every_session_and_lifts_the_lock(
-    auth: Any, ada: str, expect_refusal: Any
-) -> None:
+async def test_post_auth_reset_password_confirm__success(auth: Any, ada: str, expect_refusal: Any) -> None:
+    """A confirmed reset sets the password, ends every session and lifts the lock."""
     sessions = [await auth.signed_in() for _ in range(2)]
     for _ in range(10):
         await auth.login(password="Wrong-Harbour-99x")
@@ -55,7 +54,8 @@ async def test_a_link_works_once_also_when_followed_twice_at_the_same_time(
     expect_refusal(await confirm(auth, token), 401, "TOKEN_INVALID")
 
 
-async def test_a_link_expires_after_an_hour_and_says_so(auth: Any, ada: str, expect_refusal: Any) -> None:
+async def test_post_auth_reset_password_confirm__token_expired(auth: Any, ada: str, expect_refusal: Any) -> None:
+    """A link expires after an hour and says so."""
     token = await auth.mailed_token()
     auth.platform.clock.advance(3600)
     await auth.platform.run_loop("auth", "forget-expired")
@@ -63,7 +63,8 @@ async def test_a_link_expires_after_an_hour_and_says_so(auth: Any, ada: str, exp
     await auth.signed_in()
 
 
-async def test_a_weak_new_password_leaves_the_link_good(auth: Any, ada: str, expect_refusal: Any) -> None:
+async def test_post_auth_reset_password_confirm__weak_password(auth: Any, ada: str, expect_refusal: Any) -> None:
+    """A weak new password leaves the link good."""
     token = await auth.mailed_token()
     expect_refusal(await confirm(auth, token, "password1234"), 400, "WEAK_PASSWORD")
     assert (await confirm(auth, token)).status_code == 200

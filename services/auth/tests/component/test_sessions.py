@@ -37,7 +37,8 @@ async def test_refresh_gives_a_new_access_token_of_the_same_session_and_no_refre
     assert new.expires_at == old.expires_at + 3600
 
 
-async def test_a_session_lasts_thirty_days_and_then_says_so(auth: Any, ada: str, expect_refusal: Any) -> None:
+async def test_post_auth_refresh__token_expired(auth: Any, ada: str, expect_refusal: Any) -> None:
+    """A session lasts thirty days and then says so."""
     session = await auth.signed_in()
     auth.platform.clock.advance(30 * 86_400 - 1)
     assert (await auth.refresh(session)).status_code == 200

@@ -281,9 +281,8 @@ async def test_a_vendor_that_does_not_answer_is_503_and_the_payment_goes_on_late
         assert till.taken == 14_900
 
 
-async def test_a_call_that_the_vendor_calls_wrong_is_our_fault_and_changes_nothing(
-    start: Any, till: Till, clock: ManualClock
-) -> None:
+async def test_post_subscription_upgrade__internal_error(start: Any, till: Till, clock: ManualClock) -> None:
+    """A call that the vendor calls wrong is our fault, and changes nothing."""
     async with start() as platform:
         await registered(platform, clock)
         till.fails = PaymentsMisused("sk_live_secret is not valid")

@@ -90,9 +90,8 @@ def now_s(billing: Any) -> int:
     return int(billing.clock.now_ms() // 1000)
 
 
-async def test_a_failed_payment_suspends_and_a_paid_one_restores(
-    billing: Any, plan: str, platform: TestPlatform
-) -> None:
+async def test_post_webhooks_stripe__success(billing: Any, plan: str, platform: TestPlatform) -> None:
+    """A failed payment suspends, and a paid one restores."""
     answer = await billing.webhook(invoice_event("failed", plan, now_s(billing)))
     assert (answer.status_code, answer.json()["data"]) == (200, {"received": True})
     told = await billing.told()
@@ -220,7 +219,8 @@ async def test_the_signature_is_of_the_raw_bytes(billing: Any, plan: str, expect
 
 
 @pytest.mark.parametrize("body", ["not json", "[]", "{}", '{"id":1,"type":"invoice.payment_failed","data":{}}'])
-async def test_signed_nonsense_is_refused_not_a_fault(billing: Any, expect_refusal: Any, body: str) -> None:
+async def test_post_webhooks_stripe__bad_input(billing: Any, expect_refusal: Any, body: str) -> None:
+    """Signed nonsense is refused, and no fault."""
     expect_refusal(await billing.webhook(body), 400, "VALIDATION_ERROR")
 
 

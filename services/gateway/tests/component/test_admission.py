@@ -36,7 +36,8 @@ async def test_two_authorization_headers_are_believed_neither(gateway: Any) -> N
     assert (answer.status_code, code(answer)) == (401, "TOKEN_INVALID")
 
 
-async def test_an_expired_token_says_so(gateway: Any) -> None:
+async def test_get_account_balance__token_expired(gateway: Any) -> None:
+    """An expired token says so."""
     client = gateway.client("usr_a")
     gateway.clock.advance(86_401)
     assert code(await client.get(BALANCE)) == "TOKEN_EXPIRED"
@@ -92,8 +93,16 @@ async def test_the_store_answers_for_accounts_that_memory_has_forgotten(gateway:
     assert (answer.status_code, answer.headers["x-ratelimit-limit"]) == (200, "30")
 
 
-@pytest.mark.parametrize(("status", "wanted"), [("suspended", "ACCOUNT_SUSPENDED"), ("disabled", "ACCOUNT_DISABLED")])
-async def test_an_administrators_verdict_refuses_every_call(gateway: Any, status: str, wanted: str) -> None:
+async def test_get_account_balance__account_suspended(gateway: Any) -> None:
+    await refused_by_an_administrator(gateway, "suspended", "ACCOUNT_SUSPENDED")
+
+
+async def test_get_account_balance__account_disabled(gateway: Any) -> None:
+    await refused_by_an_administrator(gateway, "disabled", "ACCOUNT_DISABLED")
+
+
+async def refused_by_an_administrator(gateway: Any, status: str, wanted: str) -> None:
+    """The verdict refuses every call, and only while it lasts."""
     await gateway.known("usr_a")
     client = gateway.client("usr_a")
     assert (await client.get(BALANCE)).status_code == 200

@@ -35,7 +35,8 @@ async def test_refusals(engine: Any, body: dict[str, Any], expected: tuple[int, 
         assert (await desk.status())["status"] == "stopped"
 
 
-async def test_suspension_comes_before_the_kill_switch(engine: Any) -> None:
+async def test_post_trading_start__account_suspended(engine: Any) -> None:
+    """Suspension comes before the kill switch."""
     async with engine() as desk:
         await desk.settle()
         await desk.api.post("/api/v1/trading/emergency-stop", json={"reason": "drill", "close_positions": False})

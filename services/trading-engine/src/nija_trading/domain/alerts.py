@@ -66,6 +66,8 @@ def body_of(raw: bytes) -> Mapping[str, Any]:
     """The JSON object of a body. Raises VALIDATION_ERROR."""
     try:
         found = json.loads(raw, parse_constant=_not_json)
+        # JSON may spell half of a surrogate pair, which is no character and has no UTF-8: a UnicodeEncodeError.
+        json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise _invalid({"body": "not valid JSON"}) from None
     if not isinstance(found, dict):

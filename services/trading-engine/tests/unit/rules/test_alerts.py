@@ -36,6 +36,13 @@ def test_symbols(text: str, expected: str | None) -> None:
     assert normalised(text) == expected
 
 
+@pytest.mark.parametrize("field", ["api_key", "symbol", "more"])
+def test_half_of_a_surrogate_pair_is_refused_wherever_it_stands(field: str) -> None:
+    with pytest.raises(NijaError) as caught:
+        body_of(b'{"action": "buy", "%s": ["\\ud800"]}' % field.encode())
+    assert caught.value.code is ErrorCode.VALIDATION_ERROR
+
+
 @given(st.binary(max_size=400))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     try:
