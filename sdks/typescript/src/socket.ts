@@ -19,6 +19,9 @@ export type SocketConstructor = new (url: string) => SocketLike;
 export type TokenSource = (renewed: boolean) => Promise<string | undefined>;
 
 const OPEN_MS = 10_000;
+// A browser tells nobody that a network has gone: after two beats without any message the connection counts as lost.
+const BEAT_MS = 20_000;
+const PING = JSON.stringify({ type: 'ping' });
 
 export class LiveSocket {
   readonly #url: string;
@@ -29,6 +32,7 @@ export class LiveSocket {
   #connecting: Promise<void> | undefined;
   #running = false;
   #wake: (() => void) | undefined;
+  #beat: ReturnType<typeof setInterval> | undefined;
 
   constructor(url: string, token: TokenSource, given: SocketConstructor | undefined) {
     this.#url = url;
@@ -66,6 +70,7 @@ export class LiveSocket {
     this.#running = false;
     this.#connecting = undefined;
     this.#wake?.();
+    clearInterval(this.#beat);
     this.#socket?.close();
     this.#socket = undefined;
   }
@@ -116,7 +121,24 @@ export class LiveSocket {
   /** Subscribes, and passes messages on until the connection ends; then another one is made. */
   #follow(socket: SocketLike): void {
     this.#socket = socket;
+    let silent = 0;
+    const lost = (): void => {
+      if (this.#socket !== socket) return;
+      clearInterval(this.#beat);
+      this.#socket = undefined;
+      void this.#again();
+    };
+    this.#beat = setInterval(() => {
+      silent += 1;
+      if (silent <= 2) {
+        socket.send(PING);
+      } else {
+        lost();
+        socket.close();
+      }
+    }, BEAT_MS);
     socket.onmessage = (event: { data: unknown }) => {
+      silent = 0;
       try {
         this.#talk.heard(event.data);
       } catch (error) {
@@ -124,11 +146,7 @@ export class LiveSocket {
         socket.close();
       }
     };
-    socket.onclose = () => {
-      if (this.#socket !== socket) return;
-      this.#socket = undefined;
-      void this.#again();
-    };
+    socket.onclose = lost;
     for (const asked of this.#talk.subscriptions()) socket.send(asked);
   }
 

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
+import { WebSocketServer } from 'ws';
 import {
   AuthenticationFailed,
   ConnectionFailed,
@@ -117,6 +118,39 @@ test('what is left out is not sent, null is, and an id cannot reach another path
   assert.deepEqual(JSON.parse(asked[0].body), { notes: 'n', expires_at: null });
   assert.equal(asked[1].call, 'POST /api/v1/trading/positions/..%2F..%2Fadmin%3Fx%3D1/close');
 });
+
+test('a live socket on which nothing comes any more is given up, and another one made', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const { promise: pinged, resolve: ping } = deferred();
+  const { promise: back, resolve: again } = deferred();
+  let connections = 0;
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  t.after(() => server.close());
+  server.on('connection', (socket) => {
+    connections += 1;
+    if (connections === 2) again();
+    socket.on('message', (text) => {
+      const { type } = JSON.parse(text);
+      if (type === 'auth') socket.send('{"type":"auth_success"}');
+      if (type === 'ping') ping();
+    });
+  });
+  await new Promise((done) => server.once('listening', done));
+  const client = new NIJAClient({ apiKey: 'token', baseUrl: `http://127.0.0.1:${server.address().port}/api/v1` });
+  t.after(() => client.ws.close());
+  await client.ws.connect();
+  t.mock.timers.tick(20_000);
+  await pinged;
+  t.mock.timers.tick(40_000);
+  await back;
+  assert.equal(connections, 2);
+});
+
+function deferred() {
+  const made = {};
+  made.promise = new Promise((resolve) => (made.resolve = resolve));
+  return made;
+}
 
 test('a client that is logged shows no secret, and an address that is none is refused', () => {
   const client = new NIJAClient({ apiKey: 'very-secret', refreshToken: 'more-secret', baseUrl: 'http://host/api/v1' });

@@ -84,7 +84,10 @@ class Shape:
 
 
 def shape_of(document: Json) -> Shape:
-    """The shape of the whole document, in the document's order."""
+    """The shape of the whole document, in the document's order.
+
+    Raises ValueError where two operations would have one name, or an answer is no object with fields.
+    """
     return _Reader(document).read()
 
 
@@ -101,6 +104,10 @@ class _Reader:
             if path.startswith(API) and group in GROUPS:
                 for http, operation in item.items():
                     self._shape.methods.append(self._method(group, http.upper(), path.removeprefix(API), operation))
+        names = [f"{method.group}.{method.name}" for method in self._shape.methods]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"NAMES must tell apart: {', '.join(sorted(twice))}")
         self._shape.records = dict(sorted(self._shape.records.items()))
         return self._shape
 
