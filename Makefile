@@ -7,7 +7,7 @@
 SHELL := /bin/sh
 .SHELLFLAGS := -eu -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench docs clean \
+.PHONY: help setup run test check format bench docs sdks clean \
 	check-lint check-format check-imports check-types check-engine-types
 
 PYTHON ?=
@@ -18,9 +18,9 @@ export PYTHON
 
 # mypy names the modules of test folders after their path, and `trading-engine` cannot be part of such a name;
 # so its tests are a run of their own.
-SOURCES := $(wildcard libs/*/src services/*/src apps/*/src)
-TESTS := $(shell find $(wildcard libs/*/tests services/*/tests apps/*/tests tests benchmarks) -name '*.py' \
-	| sed -E 's:^((libs|services|apps)/[^/]+/tests|[^/]+)/.*:\1:' | sort -u)
+SOURCES := $(wildcard libs/*/src services/*/src apps/*/src sdks/python/src)
+TESTS := $(shell find $(wildcard libs/*/tests services/*/tests apps/*/tests sdks/*/tests tests benchmarks) sdks/conftest.py -name '*.py' \
+	| sed -E 's:^((libs|services|apps|sdks)/[^/]+/tests|sdks/conftest.py|[^/]+)(/.*)?$$:\1:' | sort -u)
 ENGINE_TESTS := $(filter services/trading-engine/tests,$(TESTS))
 
 help: ## List the commands
@@ -65,9 +65,12 @@ bench: setup ## Measure: runs every benchmarks/bench_*.py
 	if [ ! -e "$$1" ]; then echo "There is no benchmark yet: benchmarks/ holds no bench_*.py."; exit 0; fi; \
 	for script in "$$@"; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
 
+sdks: setup ## Write the generated parts of both SDKs again, from the API document
+	@$(BIN)/python -m nija_cli.sdks
+
 docs: setup ## Write the generated documents again (the API document, events, settings, which test shows what)
 	@$(BIN)/python -m nija_cli.documents
 	@$(BIN)/python scripts/api_coverage.py
 
 clean: ## Remove .venv, .tools, caches (not .nija, the data of `make run`)
-	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf sdks/typescript/node_modules sdks/typescript/dist .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

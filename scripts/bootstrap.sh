@@ -2,7 +2,7 @@
 # Makes .venv hold what the lock file names, starting from nothing but Python >= 3.11.
 #
 #   scripts/bootstrap.sh run    what the platform needs; leaves a developer's extra packages alone
-#   scripts/bootstrap.sh dev    that, and what tests and checks need
+#   scripts/bootstrap.sh dev    that, and what tests and checks need; where Node is, what the TypeScript SDK is built with
 #
 # When nothing has changed since the last time it only compares a checksum.
 # uv comes from PATH, else from the package index into .tools/uv.
@@ -59,7 +59,7 @@ find_uv() {
     echo .tools/uv/bin/uv
 }
 
-checksum=$(cat uv.lock pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml apps/*/pyproject.toml | cksum | tr ' ' '-')
+checksum=$(cat uv.lock pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml apps/*/pyproject.toml sdks/*/pyproject.toml | cksum | tr ' ' '-')
 stamp=.venv/.bootstrap-$kind
 
 if [ "$(cat "$stamp" 2>/dev/null || true)" != "$checksum" ] || ! modern .venv/bin/python || [ ! -x "$proof" ]; then
@@ -91,7 +91,22 @@ if [ "$(cat "$stamp" 2>/dev/null || true)" != "$checksum" ] || ! modern .venv/bi
     echo "$checksum" >"$stamp"
 fi
 
+# Node is only for the TypeScript SDK's build and tests, which say so where it is missing.
+node_checksum=$(cat sdks/typescript/package-lock.json | cksum | tr ' ' '-')
+node_stamp=sdks/typescript/node_modules/.bootstrap
+if [ "$kind" = dev ] && command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 &&
+    [ "$(cat "$node_stamp" 2>/dev/null || true)" != "$node_checksum" ]; then
+    say "bootstrap: installing packages into sdks/typescript/node_modules"
+    mkdir -p .tools
+    if (cd sdks/typescript && npm ci) >.tools/npm.log 2>&1; then
+        echo "$node_checksum" >"$node_stamp"
+    else
+        cat .tools/npm.log >&2
+        say "bootstrap: npm ci failed (see above); the TypeScript SDK's tests will be skipped"
+    fi
+fi
+
 # The project's own packages are installed as links to their folders, which uv does not compile.
 if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then
-    .venv/bin/python -m compileall -q libs/*/src services/*/src apps/*/src
+    .venv/bin/python -m compileall -q libs/*/src services/*/src apps/*/src sdks/*/src
 fi

@@ -8,37 +8,23 @@ A test's name says what it shows: `test_<operation>__<case>`, the operation as i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nija_common.testing.candles import calm_market
 from nija_common.testing.client import Answer, ApiClient
 from nija_common.testing.exchange import RunningExchange, run_exchange
 from nija_common.testing.platforms import Embedded, wait_for
 from nija_trading.domain.connections import EXCHANGES
 
 ADMIN = ("admin@nija.example", "Quiet-Harbour-Lantern-71")
-START_MS = 1_700_000_100_000
-SPEED = "300"
 ENVIRONMENT = {
     "NIJA_LIMITS__WEBHOOK_REFUSED_PER_MINUTE": "100000",
     "NIJA_LIMITS__STOP_PER_MINUTE": "100000",
     # The first check of a broker key imports ccxt: seconds, where nothing is compiled yet.
     "NIJA_TRADING_KEY_CHECK_MS": "25000",
 }
-
-
-def write_calm_candles(folder: Path, bars: int = 20_000) -> Path:
-    """BTC-USD rising 0.0001 % a candle: no stop, target or trend break is reached while a test looks on."""
-    rows = ["timestamp_ms,open,high,low,close,volume"]
-    for i in range(bars):
-        opened, close = 10_000 * (1 + i * 1e-6), 10_000 * (1 + (i + 1) * 1e-6)
-        high, low = close * 1.0001, opened * 0.9999
-        rows.append(f"{START_MS + i * 300_000},{opened:.2f},{high:.2f},{low:.2f},{close:.2f},{5 + i % 3}")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "BTC-USD_5m.csv").write_text("\n".join(rows) + "\n")
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -52,11 +38,9 @@ def exchange() -> Iterator[RunningExchange]:
 def platform(tmp_path_factory: pytest.TempPathFactory, exchange: RunningExchange) -> Iterator[Embedded]:
     """The running platform; each worker of a test run has its own."""
     folder = tmp_path_factory.mktemp("api")
-    candles = write_calm_candles(folder / "candles")
-    options = ["--market", "replay", "--candles", str(candles), "--speed", SPEED]
     embedded = Embedded(
         folder,
-        options=options,
+        options=calm_market(folder / "candles"),
         env={**ENVIRONMENT, **{f"NIJA_BROKERS__{name.upper()}__BASE_URL": exchange.base_url for name in EXCHANGES}},
     )
     embedded.create_admin(*ADMIN)
