@@ -36,7 +36,7 @@ PACKAGES = {
 UNDOCUMENTED = (SOCKET_PATH, "/.well-known/jwks.json", "/exports/{name}")
 """Not among the reference's operations: it has the socket in words, and of a download only its link."""
 
-NO_REQUESTS = ("nija_trading.handlers.execution",)
+NO_REQUESTS = tuple(f"nija_trading.handlers.{name}" for name in ("balances", "execution", "memory"))
 """Handlers that the trading worker runs; no request, and so no idempotency key, leads to them."""
 
 Operation = tuple[str, str, str]
