@@ -46,7 +46,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-CASES = 12
+CASES = 8
 CASES_OF_STOPS = 4
 """A switch that is tripped waits for the workers."""
 HARD_TEXTS = ("\ud800", "\x00", "a" * 100_000, "", " ", "\u202e{{7*7}}'\"<b>")

@@ -20,6 +20,7 @@ def limit_becomes(user: ApiClient, calls: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize("platform", ["embedded"], indirect=True)
 def test_who_pays_has_the_new_limits_at_once_and_who_cancels_loses_them(platform: Embedded | Distributed) -> None:
     with ApiClient(platform.url).register() as user:
         assert limit(user) == 100

@@ -95,6 +95,16 @@ def _run_on_paper(python: str, account: ApiClient, base_url: str, folder: Path) 
         wait_for("an update is printed", lambda: "Position update: {" in said.read_text(), every=0.1)
 
 
+def _interrupted(process: subprocess.Popen[bytes]) -> bool:
+    """Ctrl-C, again where the first met the script between `connect` and its end: that one only ends the script."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(2)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
 @contextmanager
 def _running(python: str, script: Path, base_url: str) -> Iterator[Path]:
     said = script.with_suffix(".out")
@@ -104,8 +114,7 @@ def _running(python: str, script: Path, base_url: str) -> Iterator[Path]:
         )
     try:
         yield said
-        process.send_signal(signal.SIGINT)
-        process.wait(20)
+        wait_for("Ctrl-C ends it", lambda: _interrupted(process), every=0.0)
     finally:
         process.kill()
         process.wait()

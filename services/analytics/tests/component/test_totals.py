@@ -145,7 +145,7 @@ def _system(events: list[ApiUsageCounted]) -> dict[str, Any]:
     minutes = {event.from_ms // MINUTE for event in events if event.user_id == "global"}
     now = NOW // MINUTE
     past = [minute for minute in minutes if minute < now - 1]
-    up = round(100 * len(past) / (now - 1 - min(past)), 4) if past else None
+    up = round(100 * len(past) / (now - 1 - min(past)), 4) if past else (100.0 if minutes else None)
     if not minutes or max(minutes) < now - 5:
         none = dict.fromkeys(("api_requests_per_second", "avg_response_time_ms", "error_rate"))
         return {**none, "uptime_pct": up}

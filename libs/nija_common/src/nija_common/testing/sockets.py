@@ -15,12 +15,12 @@ from websockets.exceptions import ConnectionClosed
 from nija_common.runtime.server import serving
 from nija_common.testing.running import TestPlatform
 
-PATIENCE_S = 5.0
+PATIENCE_S = 15.0
 SMALL_BUFFER = 16_384
 
 
 async def eventually(condition: Callable[[], bool], what: str) -> None:
-    """Waits until the condition holds; fails after five seconds, saying what never came."""
+    """Waits until the condition holds; fails after fifteen seconds, saying what never came."""
     deadline = asyncio.get_running_loop().time() + PATIENCE_S
     while not condition():
         assert asyncio.get_running_loop().time() < deadline, f"never: {what}"
