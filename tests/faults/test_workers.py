@@ -61,7 +61,8 @@ def round_of_alerts(users: list[tuple[ApiClient, str]], number: int) -> float:
     opened = [(user, key, alert(user, key, "buy", f"buy-{number}")) for user, key in users]
     for user, _, trade_id in opened:
         wait_for("the alert's trade is open", lambda u=user, t=trade_id: settled_trade(u, t), 45, every=0.5)  # type: ignore[misc]
-        assert positions(user) == ["BTC-USD"]
+        # The position's event follows the trade's, and may be read a moment later.
+        wait_for("one position is listed", lambda u=user: positions(u) == ["BTC-USD"], 15, every=0.5)  # type: ignore[misc]
     seconds = time.monotonic() - started
     for user, key, _ in opened:
         alert(user, key, "sell", f"sell-{number}")

@@ -110,7 +110,13 @@ def _running(python: str, script: Path, base_url: str) -> Iterator[Path]:
     said = script.with_suffix(".out")
     with said.open("wb") as out:
         process = subprocess.Popen(
-            [python, "-u", str(script)], env=_env(base_url), stdout=out, stderr=out, cwd=script.parent
+            [python, "-u", str(script)],
+            env=_env(base_url),
+            stdout=out,
+            stderr=out,
+            cwd=script.parent,
+            # A shell without a terminal starts what runs in the background with Ctrl-C ignored; that is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:
         yield said

@@ -56,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     garbage collection closes it and warns. In the tests that talk to MongoDB this is no failure."""
     ignored = "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
     for item in items:
-        if item.get_closest_marker("mongo") is not None:
+        if loses_sockets(item):
             item.add_marker(pytest.mark.filterwarnings(ignored))
 
 
@@ -64,8 +64,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def lost_sockets_are_collected(request: pytest.FixtureRequest) -> Iterator[None]:
     """So that such a warning belongs to the test that caused it, and to no later one."""
     yield
-    if request.node.get_closest_marker("mongo") is not None:
+    if loses_sockets(request.node):
         gc.collect()
+
+
+def loses_sockets(item: pytest.Item) -> bool:
+    """Tests of MongoDB, and those that drive a running platform through clients which are cut off on purpose."""
+    return item.get_closest_marker("mongo") is not None or {"api", "sdks"} & set(item.path.parts) != set()
 
 
 @pytest.fixture
