@@ -1,7 +1,8 @@
-"""A GET answered by an ASGI app in this process, without a socket."""
+"""A GET of our own, answered by anything that is called as an ASGI app is."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from nija_common.runtime.manifest import AsgiApp
@@ -22,10 +23,16 @@ async def get(app: AsgiApp, path: str) -> tuple[int, bytes]:
         "headers": [(b"host", b"local")],
         "client": None,
         "server": None,
+        "extensions": {},
+        "state": {},
     }
-    status, body = 500, bytearray()
+    status, body, asked = 500, bytearray(), False
 
     async def receive() -> dict[str, Any]:
+        nonlocal asked
+        if asked:
+            await asyncio.Event().wait()
+        asked = True
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: dict[str, Any]) -> None:

@@ -12,12 +12,13 @@ import orjson
 
 from nija_common.errors import NijaError, unavailable
 from nija_common.http.document import DOCUMENT_PATH
+from nija_common.http.local import get
 from nija_gateway.deps import Deps
 from nija_gateway.domain.api_document import put_together
 from nija_gateway.domain.examples import with_examples
 from nija_gateway.domain.reference_page import page
 from nija_gateway.domain.routes import ROUTES
-from nija_gateway.ports import Message, Upstream, UpstreamFailed
+from nija_gateway.ports import UpstreamFailed
 
 ASK_S = 5.0
 PAGES = {DOCUMENT_PATH: b"application/json", "/docs": b"text/html; charset=utf-8"}
@@ -50,7 +51,7 @@ class Document:
     async def _of(self, service: str) -> dict[str, Any]:
         try:
             async with asyncio.timeout(ASK_S):
-                status, body = await fetched(self._deps.upstreams[service], DOCUMENT_PATH)
+                status, body = await get(self._deps.upstreams[service], DOCUMENT_PATH)
         except (UpstreamFailed, TimeoutError) as error:
             raise _not_whole(service) from error
         if status != 200:
@@ -61,42 +62,3 @@ class Document:
 
 def _not_whole(service: str) -> NijaError:
     return unavailable(f"The document is not whole: {service} does not answer right now. Try again.")
-
-
-async def fetched(upstream: Upstream, path: str) -> tuple[int, bytes]:
-    """Status and whole body of a GET of the gateway's own. Raises UpstreamFailed."""
-    status, parts = 0, []
-    asked = False
-
-    async def receive() -> Message:
-        nonlocal asked
-        if asked:
-            await asyncio.Event().wait()
-        asked = True
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Message) -> None:
-        nonlocal status
-        if message["type"] == "http.response.start":
-            status = message["status"]
-        elif message["type"] == "http.response.body":
-            parts.append(message.get("body", b""))
-
-    scope: Message = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"gateway"), (b"accept", b"application/json")],
-        "client": None,
-        "server": None,
-        "extensions": {},
-        "state": {},
-    }
-    await upstream(scope, receive, send)
-    return status, b"".join(parts)
