@@ -8,11 +8,12 @@ to the day of its last exit. Amounts are integers of 1e-8 USD, profits are net o
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from nija_common.values.money import Units
+from nija_common.values.times import DAY_MS
 
 DAYS_A_YEAR = 365
 MINUTE_MS = 60_000
@@ -42,6 +43,15 @@ class DayResult:
     def net(self) -> Units:
         """The day's profit, net of fees."""
         return self.gross_win + self.gross_loss
+
+
+class ClosedTrade(NamedTuple):
+    """What the figures need of a trade: when its last exit was, its profit net of `fees`, how long it was held."""
+
+    closed_ms: int
+    pnl: Units
+    fees: Units
+    duration_ms: int
 
 
 class EquityPoint(NamedTuple):
@@ -91,20 +101,48 @@ class Performance:
 
 def with_trade(result: DayResult, *, pnl: Units, fees: Units, duration_ms: int) -> DayResult:
     """The day with one more closed trade; `pnl` is net of `fees`."""
-    won, lost = pnl > 0, pnl < 0
+    return with_trades(result, [ClosedTrade(0, pnl, fees, duration_ms)])
+
+
+def with_trades(result: DayResult, trades: Iterable[ClosedTrade]) -> DayResult:
+    """The day with more closed trades, all of that day."""
+    count, wins, losses = result.trades, result.wins, result.losses
+    gross_win, gross_loss = result.gross_win, result.gross_loss
+    largest_win, largest_loss = result.largest_win, result.largest_loss
+    all_fees, held_ms = result.fees, result.duration_ms
+    for _, pnl, fees, duration_ms in trades:
+        count += 1
+        all_fees += fees
+        held_ms += duration_ms
+        if pnl > 0:
+            wins += 1
+            gross_win += pnl
+            largest_win = max(pnl, largest_win or 0)
+        elif pnl < 0:
+            losses += 1
+            gross_loss += pnl
+            largest_loss = min(pnl, largest_loss or 0)
     return DayResult(
         day=result.day,
-        trades=result.trades + 1,
-        wins=result.wins + won,
-        losses=result.losses + lost,
-        gross_win=result.gross_win + (pnl if won else 0),
-        gross_loss=result.gross_loss + (pnl if lost else 0),
-        largest_win=max(pnl, result.largest_win or 0) if won else result.largest_win,
-        largest_loss=min(pnl, result.largest_loss or 0) if lost else result.largest_loss,
-        fees=result.fees + fees,
-        duration_ms=result.duration_ms + duration_ms,
+        trades=count,
+        wins=wins,
+        losses=losses,
+        gross_win=gross_win,
+        gross_loss=gross_loss,
+        largest_win=largest_win,
+        largest_loss=largest_loss,
+        fees=all_fees,
+        duration_ms=held_ms,
         deposits=result.deposits,
     )
+
+
+def results_by_day(trades: Iterable[ClosedTrade]) -> list[DayResult]:
+    """The days on which trades were closed, in order."""
+    days: dict[int, list[ClosedTrade]] = {}
+    for trade in trades:
+        days.setdefault(trade.closed_ms // DAY_MS, []).append(trade)
+    return [with_trades(DayResult(day), days[day]) for day in sorted(days)]
 
 
 def every_day(results: Sequence[DayResult], first: int, last: int) -> list[DayResult]:
@@ -182,9 +220,10 @@ def performance(start: Units, days: Sequence[DayResult]) -> Performance:
     `total_pnl` = net profit + fees; its per cent are of the equity at the start, money put in later included.
     `win_rate` = won / all; `profit_factor` = sum of wins / sum of losses (None without a loss).
     """
-    trades, wins, losses = (sum(getattr(d, name) for d in days) for name in ("trades", "wins", "losses"))
-    gross_win, gross_loss = sum(d.gross_win for d in days), sum(d.gross_loss for d in days)
-    fees, net = sum(d.fees for d in days), gross_win + gross_loss
+    traded = [day for day in days if day.trades]
+    trades, wins, losses = (sum(getattr(d, name) for d in traded) for name in ("trades", "wins", "losses"))
+    gross_win, gross_loss = sum(d.gross_win for d in traded), sum(d.gross_loss for d in traded)
+    fees, net = sum(d.fees for d in traded), gross_win + gross_loss
     base = start + sum(d.deposits for d in days)
     return Performance(
         total_trades=trades,
@@ -195,12 +234,12 @@ def performance(start: Units, days: Sequence[DayResult]) -> Performance:
         total_pnl_pct=100 * (net + fees) / base if base > 0 else 0.0,
         avg_win=gross_win / wins if wins else None,
         avg_loss=gross_loss / losses if losses else None,
-        largest_win=max((d.largest_win for d in days if d.largest_win is not None), default=None),
-        largest_loss=min((d.largest_loss for d in days if d.largest_loss is not None), default=None),
+        largest_win=max((d.largest_win for d in traded if d.largest_win is not None), default=None),
+        largest_loss=min((d.largest_loss for d in traded if d.largest_loss is not None), default=None),
         profit_factor=gross_win / -gross_loss if gross_loss else None,
         sharpe_ratio=sharpe_ratio(daily_returns(start, days)) if trades else None,
         drawdown=drawdown(start, days),
-        avg_duration_minutes=sum(d.duration_ms for d in days) / trades / MINUTE_MS if trades else None,
+        avg_duration_minutes=sum(d.duration_ms for d in traded) / trades / MINUTE_MS if trades else None,
         total_fees=fees,
         net_pnl=net,
         curve=equity_curve(start, days),
