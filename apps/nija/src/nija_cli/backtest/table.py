@@ -17,16 +17,22 @@ Row = tuple[str, str]
 
 def show(run: Finished, console: Console) -> None:
     """Prints the run."""
-    table = Table(title=Text(f"{run.result.strategy} on {', '.join(run.result.symbols)}, {run.timeframe}"))
-    table.add_column("")
-    table.add_column("", justify="right")
-    for section in (_run_rows(run), _money_rows(run), _trade_rows(run)):
+    title = Text(f"{run.result.strategy} on {', '.join(run.result.symbols)}, {run.timeframe}")
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for section in sections(run):
         for name, value in section:
             table.add_row(Text(name), Text(value))
         table.add_section()
     console.print(table)
     for line in notes(run):
         console.print(Text(line))
+
+
+def sections(run: Finished) -> tuple[list[Row], ...]:
+    """The figures in groups: of the candles, of the money, of the trades."""
+    return _run_rows(run), _money_rows(run), _trade_rows(run)
 
 
 def notes(run: Finished) -> list[str]:
@@ -64,7 +70,7 @@ def _money_rows(run: Finished) -> list[Row]:
         ("return", per_cent(equity_pct(run.result))),
         ("market, bought and held", per_cent(None if figures.market is None else 100 * figures.market)),
         ("deepest fall at closes", per_cent(100 * figures.drawdown_at_closes)),
-        ("deepest fall of closed trades", f"{per_cent(performance.drawdown.pct)}"),
+        ("deepest fall of closed trades", per_cent(performance.drawdown.pct)),
         ("fees of closed trades", amount(as_float(performance.total_fees))),
         ("Sharpe ratio (daily, a year)", _ratio(performance.sharpe_ratio)),
     ]
