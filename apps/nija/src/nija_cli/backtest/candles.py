@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from nija_cli.backtest.options import Options
-from nija_cli.data.folder import SUFFIXES, NamedFile, bundled_folder, candle_cache, candle_folder, named_files
+from nija_cli.data.folder import (
+    NamedFile,
+    bundled_folder,
+    candle_cache,
+    candle_folder,
+    commonest_step,
+    named_files,
+    said_by,
+)
 from nija_cli.endings import Failed, WrongUsage
-from nija_trading.adapters.candle_files import CandleFileError, inspect_file, load_file
+from nija_trading.adapters.candle_files import CandleFileError, load_file
 from nija_trading.domain.market.candles import Candles, timeframe_ms
-
-_TIMEFRAME = re.compile(r"[0-9]+[mhdw]")
 
 
 class Feeds(NamedTuple):
@@ -53,39 +58,11 @@ def _given(options: Options) -> list[NamedFile]:
         )
     files = []
     for number, path in enumerate(options.candles):
-        symbol, timeframe = _said_by(path)
+        symbol, timeframe = said_by(path)
         if options.symbols:
             symbol = options.symbols[number]
-        files.append(NamedFile(path, symbol, options.timeframe or timeframe or _commonest_step(path)))
+        files.append(NamedFile(path, symbol, options.timeframe or timeframe or commonest_step(path)))
     return files
-
-
-def _said_by(path: Path) -> tuple[str, str | None]:
-    """Symbol and timeframe: the last two parts of the name between `_`."""
-    stem = path.name
-    for suffix in sorted((*SUFFIXES, ".gz"), key=len, reverse=True):
-        if stem.endswith(suffix):
-            stem = stem.removesuffix(suffix)
-            break
-    parts = stem.split("_")
-    if len(parts) > 1 and _TIMEFRAME.fullmatch(parts[-1]):
-        return parts[-2], parts[-1]
-    return parts[-1], None
-
-
-def _commonest_step(path: Path) -> str:
-    """The timeframe that most candles of a file are apart. Raises Failed."""
-    try:
-        candles = inspect_file(path, "1m").candles
-    except CandleFileError as error:
-        raise Failed(str(error)) from error
-    steps, counts = np.unique(np.diff(candles.time_ms), return_counts=True)
-    step = int(steps[np.argmax(counts)]) if len(steps) else 0
-    for unit in "wdhm":
-        length = timeframe_ms(f"1{unit}")
-        if step > 0 and step % length == 0:
-            return f"{step // length}{unit}"
-    raise Failed(f"{path}: neither its name nor its rows tell the timeframe; name it with --timeframe")
 
 
 def _of_folder(options: Options) -> list[NamedFile]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,11 @@ class ParquetMissing(Exception):
 
     def __init__(self) -> None:
         super().__init__(MISSING)
+
+
+def installed() -> bool:
+    """Whether Parquet can be read and written here."""
+    return importlib.util.find_spec("duckdb") is not None
 
 
 def read(path: Path, timeframe_ms: int) -> Parsed:
@@ -50,15 +57,19 @@ def read(path: Path, timeframe_ms: int) -> Parsed:
 
 
 def write(path: Path, candles: Candles) -> None:
-    """Writes candles to a Parquet file (zstd). Raises ParquetMissing, OSError."""
+    """Writes candles to a Parquet file (zstd), which is there whole or not at all. Raises ParquetMissing, OSError."""
     duckdb = _duckdb()
     columns = (candles.time_ms, candles.open, candles.high, candles.low, candles.close, candles.volume)
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
     with duckdb.connect(":memory:") as connection:
         connection.register("candles", dict(zip(COLUMNS, columns, strict=True)))
         try:
-            connection.table("candles").write_parquet(str(path), compression="zstd")
+            connection.table("candles").write_parquet(str(unfinished), compression="zstd")
+            unfinished.replace(path)
         except duckdb.IOException as error:
             raise OSError(_first_line(error)) from error
+        finally:
+            unfinished.unlink(missing_ok=True)
 
 
 def _duckdb() -> Any:
