@@ -83,12 +83,24 @@ class OwnStrategy:
 
     def _asked(self, candles: Candles) -> Targets:
         try:
-            answer = np.asarray(self._strategy.targets(candles))
+            answer = np.asarray(self._strategy.targets(_read_only(candles)))
         except Exception as error:  # noqa: BLE001  # the user's code may raise anything
             raise Failed(_said(error, self._path)) from error
         if answer.shape != (len(candles),) or not np.isin(answer, (-1, 0, 1)).all():
             raise Failed(f"{self._path}: targets() is to answer one of -1, 0, 1 for each of {len(candles)} candles")
         return answer.astype(np.int8)
+
+
+def _read_only(candles: Candles) -> Candles:
+    """The same candles in columns that refuse to be written to."""
+    columns = [
+        column.view()
+        for column in (candles.time_ms, candles.open, candles.high, candles.low, candles.close, candles.volume)
+    ]
+    for column in columns:
+        column.flags.writeable = False
+    time_ms, *prices = columns
+    return Candles(candles.timeframe_ms, time_ms, *prices)
 
 
 def _said(error: Exception, path: str) -> str:
