@@ -11,7 +11,7 @@ from dataclasses import replace
 from nija_trading.domain.apex.parameters import Parameters
 from nija_trading.domain.apex.signals import SignalRow
 from nija_trading.domain.market.candles import HOUR_MS, Candle
-from nija_trading.domain.matching.orders import Bracket, BracketLevel, Reason
+from nija_trading.domain.matching.orders import Bracket, BracketLevel, Reason, first_stop
 from nija_trading.domain.matching.position import PositionState
 from nija_trading.domain.matching.terms import MarketRules
 
@@ -44,11 +44,10 @@ def followed(
     if candle.time_ms < position.opened_ms:
         return position
     best = candle.close if position.best_close is None else max(position.best_close, candle.close)
-    armed = position.armed or candle.high >= position.entry_price * (1 + params.trailing_arm)
+    armed = position.armed or candle.high >= armed_from(position.entry_price, params)
     stop = position.stop
     if armed and stop is not None:
-        trail = max(position.entry_price, best - params.trailing_atr * atr)
-        stop = max(stop, rules.price_down(trail))
+        stop = trailed(stop, position.entry_price, best, atr, params, rules)
     first = position.entry_candle_ms
     return replace(
         position,
@@ -57,6 +56,21 @@ def followed(
         stop=stop,
         entry_candle_ms=candle.time_ms if first is None else first,
     )
+
+
+def armed_from(entry: float, params: Parameters) -> float:
+    """The price that arms the trailing stop once a high has reached it."""
+    return entry * (1 + params.trailing_arm)
+
+
+def trailed(stop: float, entry: float, best: float, atr: float, params: Parameters, rules: MarketRules) -> float:
+    """The stop of an armed position after a close: the tightest of the old one, the entry, and best close - ATRs."""
+    return max(stop, rules.price_down(max(entry, best - params.trailing_atr * atr)))
+
+
+def first_stop_of(entry: float, atr: float, params: Parameters, rules: MarketRules) -> float:
+    """The price of the stop that comes to life with an entry at `entry`."""
+    return first_stop(entry, atr, params.stop_atr, params.stop_minimum, params.stop_maximum, rules)
 
 
 def stop_reason(position: PositionState) -> Reason:
@@ -74,10 +88,21 @@ def exit_at_close(
     first = position.entry_candle_ms
     if first is None:
         return None
-    if signal_exits and row.opposite:
+    opposite, trend_break = signal_exits and row.opposite, signal_exits and row.trend_break
+    return exit_reason(opposite, trend_break, candle.time_ms - first, params)
+
+
+def exit_reason(opposite: bool, trend_break: bool, held_ms: int, params: Parameters) -> Reason | None:
+    """The first reason that ends a position whose entry candle opened `held_ms` before the one just closed."""
+    if opposite:
         return Reason.OPPOSITE_SIGNAL
-    if signal_exits and row.trend_break:
+    if trend_break:
         return Reason.TREND_BREAK
-    if candle.time_ms - first >= params.maximum_hold_hours * HOUR_MS:
+    if held_ms >= maximum_hold_ms(params):
         return Reason.MAX_HOLD
     return None
+
+
+def maximum_hold_ms(params: Parameters) -> float:
+    """How long a position is held at most, in milliseconds of the market."""
+    return params.maximum_hold_hours * HOUR_MS

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nija_trading.domain.apex.guarding import bracket_for
+from nija_trading.domain.apex.guarding import first_stop_of
 from nija_trading.domain.apex.parameters import Limits, Parameters, RiskProfile
 from nija_trading.domain.apex.reasons import Denial
 from nija_trading.domain.matching.money import fee_of, portion, quantity_for, reaches
@@ -62,7 +62,7 @@ def entry_value(
     quantity = quantity_for(max(value, 0), entry, rules.step)
     if value < rules.minimum_cost or rules.too_small(quantity, entry):
         return Denial.BELOW_MINIMUM
-    stop = bracket_for("", atr, params).stop_price(entry, rules)
+    stop = first_stop_of(entry, atr, params, rules)
     if rules.too_small(quantity, stop):
         return Denial.EXIT_BELOW_MINIMUM
     if value + fee_of(value, venue.fees.taker) > room.cash:

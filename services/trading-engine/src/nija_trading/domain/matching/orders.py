@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from nija_trading.domain.matching.terms import FeeSchedule, MarketRules
 
@@ -79,14 +80,19 @@ class Bracket:
 
     def stop_price(self, entry: float, rules: MarketRules) -> float:
         """Price of the stop of an entry at `entry`, rounded down to the tick."""
-        distance = min(max(self.multiple * self.atr, self.minimum * entry), self.maximum * entry)
-        return rules.price_down(entry - distance)
+        return first_stop(entry, self.atr, self.multiple, self.minimum, self.maximum, rules)
 
     def level_price(self, level: BracketLevel, entry: float, fees: FeeSchedule, rules: MarketRules) -> float:
         """Price of a level: net of the entry's taker fee and its own maker fee, rounded up to the tick."""
         if self.gross_levels:
             return rules.price_up(entry * (1 + level.gain))
         return rules.price_up(entry * (1 + fees.taker) / (1 - fees.maker) * (1 + level.gain))
+
+
+def first_stop(entry: float, atr: float, multiple: float, minimum: float, maximum: float, rules: MarketRules) -> float:
+    """A stop `multiple` x `atr` below `entry`, clamped to fractions of it, rounded down to the tick."""
+    distance = min(max(multiple * atr, minimum * entry), maximum * entry)
+    return rules.price_down(entry - distance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +134,7 @@ class LimitOrder:
 Order = MarketOrder | LimitOrder
 
 
-@dataclass(frozen=True, slots=True)
-class RestingStop:
+class RestingStop(NamedTuple):
     """The stop of a holding: sells all of it when the price touches `price`."""
 
     order_id: str
@@ -137,8 +142,7 @@ class RestingStop:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class RestingLevel:
+class RestingLevel(NamedTuple):
     """A take-profit level at rest: sells `share` of what remains when the price goes through `price`."""
 
     order_id: str
@@ -146,8 +150,7 @@ class RestingLevel:
     share: float
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
+class Fill(NamedTuple):
     """One execution. `value` is price times quantity; `market_time` the opening of the candle, or the mark's."""
 
     order_id: str
@@ -162,8 +165,7 @@ class Fill:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """An order that is over without a fill. A take-profit level that was too small counts as done."""
 
     order_id: str

@@ -1,0 +1,225 @@
+"""The events of a fast run in their order: decisions, entries, and the fills of trades that are walked already."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
+
+from nija_trading.domain.apex.guarding import bracket_for
+from nija_trading.domain.apex.protections import day_of, entries_paused, week_factor, week_of
+from nija_trading.domain.apex.reasons import Denial
+from nija_trading.domain.apex.sizing import Room, entry_value, fraction_of
+from nija_trading.domain.apex.step import Rulebook
+from nija_trading.domain.backtest.ledger import Ledger
+from nija_trading.domain.backtest.result import Exit, TradeRecord
+from nija_trading.domain.backtest.tape import Cues, Steps, Tape
+from nija_trading.domain.backtest.walk import AT_OPEN, Walk, Walker
+from nija_trading.domain.matching.money import fee_of, portion
+from nija_trading.domain.matching.orders import Fill, MarketOrder, Reason, Side
+from nija_trading.domain.matching.position import paid_for
+
+_AT_CLOSE, _PHASES = 2, 3
+"""Behind a candle's `AT_OPEN` and `INSIDE` comes what its close decides."""
+
+
+class _Seat:
+    """One symbol of the account: free with its next candidate, waiting with an order, or in a trade."""
+
+    __slots__ = ("candidate", "cues", "number", "order", "tape", "walk", "walker")
+
+    def __init__(self, number: int, tape: Tape, cues: Cues, rules: Rulebook) -> None:
+        self.number = number
+        self.tape = tape
+        self.cues = cues
+        self.walker = Walker(tape, cues, rules)
+        self.candidate = 0
+        """Place in `cues.entries` of the next candle that wants an entry."""
+        self.order: MarketOrder | None = None
+        self.walk: Walk | None = None
+
+
+class AccountRun:
+    """One account from its first step to its last. `trades` are the closed ones in the order of their last exits."""
+
+    def __init__(self, steps: Steps, tapes: Sequence[Tape], cues: Sequence[Cues], rules: Rulebook, cash: int) -> None:
+        self.rules = rules
+        self.steps = steps
+        self.ledger = Ledger(cash, steps, tapes, rules)
+        self.seats = [
+            _Seat(number, tape, cue, rules) for number, (tape, cue) in enumerate(zip(tapes, cues, strict=True))
+        ]
+        self.pending: dict[int, int] = {}
+        """Values of entries that are decided and not filled, by seat."""
+        self.held: dict[int, Walk] = {}
+        self.trades: list[TradeRecord] = []
+        self.events: list[int] = []
+        """(step, phase, seat) as one number each, so that they sort fast."""
+        self.levels = bracket_for("entry", 0.0, rules.params).levels
+
+    def go(self) -> None:
+        """Every event in its order."""
+        events, seats = self.events, self.seats
+        for seat in seats:
+            self._seek(seat, 0)
+        heapify(events)
+        count = len(seats)
+        while events:
+            key = heappop(events)
+            seat = seats[key % count]
+            moment = key // count
+            if moment % _PHASES == _AT_CLOSE:
+                self._decide(seat, moment // _PHASES)
+            elif seat.order is not None:
+                self._enter(seat, seat.order)
+            elif seat.walk is not None:
+                self._book(seat, seat.walk)
+
+    def open_trades(self) -> tuple[TradeRecord, ...]:
+        """Trades that the candles ended before."""
+        return tuple(_record(walk) for walk in self.held.values())
+
+    def _push(self, seat: _Seat, index: int, phase: int) -> int:
+        """The event's key; it is in the queue."""
+        key = (seat.tape.step_of[index] * _PHASES + phase) * len(self.seats) + seat.number
+        heappush(self.events, key)
+        return key
+
+    def _seek(self, seat: _Seat, index: int) -> None:
+        """Wait for the next candle from `index` on that wants an entry."""
+        entries = seat.cues.entries
+        seat.candidate = bisect_left(entries, index, seat.candidate)
+        if seat.candidate < len(entries) and not self.ledger.drawdown_reached:
+            self._push(seat, entries[seat.candidate], _AT_CLOSE)
+
+    def _decide(self, seat: _Seat, step: int) -> None:
+        """At a close that wants an entry: protections, limits, size; as `decide` in `apex/step.py`."""
+        self.ledger.settle(step, list(self.held.values()))
+        index = seat.cues.entries[seat.candidate]
+        value = self._sized(seat, index, step)
+        if isinstance(value, Denial):
+            self._seek(seat, index + 1)
+            return
+        self.pending[seat.number] = value
+        tape = seat.tape
+        if index + 1 == len(tape):
+            return
+        bracket = bracket_for("entry", seat.cues.atr[index], self.rules.params)
+        at_ms = tape.time_ms[index + 1]
+        seat.order = MarketOrder("entry", tape.symbol, Side.BUY, Reason.ENTRY, at_ms, value=value, bracket=bracket)
+        self._push(seat, index + 1, AT_OPEN)
+
+    def _sized(self, seat: _Seat, index: int, step: int) -> int | Denial:
+        ledger, rules, limits = self.ledger, self.rules, self.rules.limits
+        opened_ms = self.steps.opens_ms[step]
+        day = day_of(opened_ms)
+        paused = entries_paused(ledger, day, week_of(opened_ms))
+        if paused is not None:
+            return paused
+        coming = len(self.pending)
+        if limits.daily_trades is not None and ledger.trades_on(day) + coming >= limits.daily_trades:
+            return Denial.DAILY_TRADES
+        if limits.positions is not None and len(self.held) + coming >= limits.positions:
+            return Denial.POSITIONS
+        week = week_factor(ledger.week_base, ledger.equity, rules.params)
+        fraction = fraction_of(seat.cues.score[index], rules.params, rules.profile, week)
+        return entry_value(
+            portion(ledger.equity, fraction),
+            self._room(step),
+            symbol=seat.tape.symbol,
+            price=seat.tape.close[index],
+            atr=seat.cues.atr[index],
+            params=rules.params,
+            profile=rules.profile,
+            limits=limits,
+            venue=rules.venue,
+        )
+
+    def _room(self, step: int) -> Room:
+        """What is left beside positions and entries that are on their way."""
+        ledger = self.ledger
+        exposure = sum([ledger.journals[number].value_at(step) for number in self.held])
+        cash, taker = ledger.cash, self.rules.venue.fees.taker
+        for value in self.pending.values():
+            exposure += value
+            cash -= value + fee_of(value, taker)
+        return Room(ledger.equity, exposure, cash)
+
+    def _enter(self, seat: _Seat, order: MarketOrder) -> None:
+        """The open behind a decision: the trade is walked to its end, and its entry booked."""
+        index = seat.cues.entries[seat.candidate] + 1
+        seat.order = None
+        del self.pending[seat.number]
+        walk = seat.walker.walk(order, index, self.ledger.cash)
+        if walk is None:
+            self._seek(seat, index)
+            return
+        seat.walk = self.held[seat.number] = walk
+        self.ledger.entered(walk, seat.tape.time_ms[index])
+        self._book(seat, walk)
+
+    def _book(self, seat: _Seat, walk: Walk) -> None:
+        """Moments of a trade, as long as nothing else comes before the next."""
+        events, moments = self.events, walk.moments
+        while walk.booked < len(moments):
+            moment = moments[walk.booked]
+            if walk.booked:
+                key = (seat.tape.step_of[moment.index] * _PHASES + moment.phase) * len(self.seats) + seat.number
+                if events and events[0] < key:
+                    heappush(events, key)
+                    return
+            self._book_moment(seat, walk)
+        if walk.closed:
+            self._close(seat, walk)
+
+    def _book_moment(self, seat: _Seat, walk: Walk) -> None:
+        moments = walk.moments
+        moment = moments[walk.booked]
+        if walk.booked == 0:
+            entry = walk.fills[0]
+            flow, count = -entry.value - entry.fee, 1
+            walk.quantity = entry.quantity
+        else:
+            fills = walk.fills[moments[walk.booked - 1].fills : moment.fills]
+            flow, count = 0, len(fills)
+            for fill in fills:
+                flow += fill.value - fill.fee
+                walk.quantity -= fill.quantity
+        walk.booked += 1
+        walk.flow += flow
+        self.ledger.booked(seat.number, seat.tape.step_of[moment.index], moment.index, flow, walk.quantity, count)
+
+    def _close(self, seat: _Seat, walk: Walk) -> None:
+        """The trade has ended; its symbol may enter again at the close of the same candle."""
+        record = _record(walk)
+        self.trades.append(record)
+        self.ledger.lost_or_won(record.realized_pnl, walk.fills[-1].market_time)
+        seat.walk = None
+        del self.held[seat.number]
+        self._seek(seat, walk.moments[-1].index)
+
+
+def _record(walk: Walk) -> TradeRecord:
+    entry, exits, last = walk.fills[0], walk.fills[1:], walk.fills[-1]
+    sold = proceeds = fees = 0
+    for fill in exits:
+        sold += fill.quantity
+        proceeds += fill.value
+        fees += fill.fee
+    paid = paid_for(sold, entry.quantity, entry.value + entry.fee)
+    return TradeRecord(
+        entry.symbol,
+        entry.market_time,
+        last.market_time if walk.closed else None,
+        entry.price,
+        entry.quantity,
+        entry.value,
+        entry.fee + fees,
+        proceeds - fees - paid,
+        last.reason if walk.closed else None,
+        tuple([_exit(fill) for fill in exits]),
+    )
+
+
+def _exit(fill: Fill) -> Exit:
+    return Exit(fill.market_time, fill.price, fill.quantity, fill.fee, fill.reason)
