@@ -76,7 +76,7 @@ def test_drawings_have_titles_and_tables_have_heads(page: str) -> None:
     assert len(drawings) == 4
     ids = {attributes["id"] for _, attributes in tree.seen if "id" in attributes}
     assert all(set((drawing["aria-labelledby"] or "").split()) <= ids for drawing in drawings)
-    assert names_of(tree).count("h2") == 7
+    assert names_of(tree).count("h2") == 8
     assert {attributes.get("scope") for tag, attributes in tree.seen if tag == "th"} == {"row", "col"}
 
 
@@ -86,7 +86,7 @@ def names_of(tree: Tree) -> list[str]:
 
 def test_its_size_is_bounded(nija: Nija, candle_file: Callable[..., Path]) -> None:
     path = candle_file(count=20_000)
-    args = ("--strategy", "ema_cross", "--param", "fast=1", "--param", "slow=2", "--html", "-")
+    args = ("--strategy", "ema_cross", "--fee", "0", "--param", "fast=1", "--param", "slow=2", "--html", "-")
     page = nija("backtest", "--candles", path, *args).stdout
     tree = parsed(page)
     assert len(page) < 1_000_000

@@ -13,25 +13,29 @@ from nija_cli.data.gaps import gaps, missing
 from nija_cli.endings import Failed
 from nija_common.values.times import iso
 from nija_trading.adapters.candle_files import CandleFileError, load_file
+from nija_trading.domain.market.candles import timeframe_ms
 
 
 def show(folder: Path) -> None:
     """Prints a row for each file. Raises Failed without any; a broken file is a row that says so."""
-    files = named_files(folder)
+    files = sorted(named_files(folder), key=lambda file: (file.symbol, timeframe_ms(file.timeframe)))
     if not files:
         raise Failed(f"{folder}: there is no candle file in it; `nija data download` fetches some")
     table = Table(title=Text(str(folder)), title_justify="left")
     for name in ("symbol", "timeframe", "from", "to", "rows", "gaps", "missing"):
         table.add_column(name, justify="right" if name in ("rows", "gaps", "missing") else "left")
-    cache = candle_cache()
+    cache, broken = candle_cache(), list[str]()
     for file in files:
         try:
             candles = load_file(file.path, file.timeframe, cache)
         except CandleFileError as error:
-            table.add_row(Text(file.symbol), Text(file.timeframe), Text("BROKEN"), Text(str(error), overflow="fold"))
+            table.add_row(Text(file.symbol), Text(file.timeframe), "BROKEN")
+            broken.append(str(error))
             continue
         found = gaps(candles)
         ends = (iso(int(candles.time_ms[0])), iso(int(candles.time_ms[-1])))
         counts = (f"{len(candles):,}", f"{len(found):,}", f"{missing(found):,}")
         table.add_row(*(Text(cell) for cell in (file.symbol, file.timeframe, *ends, *counts)))
     Console().print(table)
+    for reason in broken:
+        print(reason)
