@@ -9,7 +9,19 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("aiohttp", "asyncio", "ccxt", "duckdb", "fastapi", "jinja2", "pandas", "pydantic", "pymongo", "requests", "stripe")
+HEAVY = (
+    "aiohttp",
+    "asyncio",
+    "ccxt",
+    "duckdb",
+    "fastapi",
+    "jinja2",
+    "pandas",
+    "pydantic",
+    "pymongo",
+    "requests",
+    "stripe",
+)
 RUN = """
 import json, sys
 from nija_cli.main import app

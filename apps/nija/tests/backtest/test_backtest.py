@@ -101,7 +101,9 @@ def test_apex_is_the_engines_run_field_by_field(document: Callable[..., Any], ca
 def test_statistics_are_those_that_an_account_would_show(document: Callable[..., Any], candle_file: CandleFile) -> None:
     found = document("--candles", candle_file(), "--risk-profile", "high")
     trades = [
-        ClosedTrade(_ms(t["closed_at"]), units(t["realized_pnl"]), units(t["fees"]), _ms(t["closed_at"]) - _ms(t["opened_at"]))
+        ClosedTrade(
+            _ms(t["closed_at"]), units(t["realized_pnl"]), units(t["fees"]), _ms(t["closed_at"]) - _ms(t["opened_at"])
+        )
         for t in found["trades"]
     ]
     first, last = (_ms(f"{found['days'][n]['date']}T00:00:00Z") // 86_400_000 for n in (0, -1))

@@ -56,4 +56,7 @@ def test_a_broken_file_is_named_with_its_line(nija: Callable[..., Result], own_f
 
 def test_a_missing_file_is_named(nija: Callable[..., Result], own_folder: Path) -> None:
     result = nija("backtest", "--candles", own_folder / "none_1h.csv")
-    assert (result.exit_code, result.stderr) == (1, f"nija: {own_folder}/none_1h.csv: cannot be read (No such file or directory)\n")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"nija: {own_folder}/none_1h.csv: cannot be read (No such file or directory)\n",
+    )

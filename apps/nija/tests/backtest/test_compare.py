@@ -21,7 +21,9 @@ def test_options_figures_and_the_first_other_trade_are_shown(
         assert nija("backtest", *args).exit_code == 0
     a, b = (json.loads((own_folder / name).read_text()) for name in ("a.json", "b.json"))
     said = nija("backtest", "--compare", "a.json", "b.json").stdout
-    rows = {cells[1].strip(): cells[2:-1] for cells in (line.split("│") for line in said.splitlines()) if len(cells) > 3}
+    rows = {
+        cells[1].strip(): cells[2:-1] for cells in (line.split("│") for line in said.splitlines()) if len(cells) > 3
+    }
     assert [cell.strip() for cell in rows["fee_taker"]] == ["0.001", "0.002"]
     assert "slippage" not in rows
     difference = b["final_equity"] - a["final_equity"]

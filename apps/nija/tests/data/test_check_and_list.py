@@ -66,7 +66,7 @@ def test_a_folder_is_checked_and_listed_file_by_file(nija: Nija, own_folder: Pat
         for line in nija("data", "list", "--folder", own_folder).stdout.splitlines()
         if "│" in line
     ]
-    assert listed[0] == ["A-USD", "1h", "1970-01-01T00:00:00Z", "1970-01-01T05:00:00Z", "3", "1", "3"]
+    assert listed[0] == ["A-USD", "1h", "1970-01-01 00:00", "1970-01-01 05:00", "3", "1", "3"]
     assert listed[1][:3] == ["B-USD", "1h", "BROKEN"]
     assert listed[2] == ["C-USD", *listed[0][1:]]
 
@@ -78,7 +78,9 @@ def test_an_empty_folder_and_no_folder_are_said(nija: Nija, own_folder: Path) ->
         assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", [("backtest",), ("data",), ("data", "download"), ("data", "check"), ("data", "list"), ()])
+@pytest.mark.parametrize(
+    "command", [("backtest",), ("data",), ("data", "download"), ("data", "check"), ("data", "list"), ()]
+)
 def test_every_command_has_help_with_an_example(nija: Nija, command: tuple[str, ...]) -> None:
     result = nija(*command, "--help")
     assert result.exit_code == 0

@@ -37,8 +37,8 @@ class Scale:
 
     def many(self, values: NDArray[np.float64] | Ints) -> Floats:
         """All of them at once."""
-        found: Floats = self.start + (values - self.low) / (self.high - self.low) * (self.end - self.start)
-        return found
+        part = (values.astype(np.float64) - self.low) / (self.high - self.low)
+        return self.start + part * (self.end - self.start)
 
 
 def time_scale(times_ms: Sequence[int] | Ints) -> Scale:

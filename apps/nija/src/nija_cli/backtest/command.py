@@ -38,7 +38,9 @@ def backtest(
     param: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A constant of the strategy; may be repeated.")
     ] = None,
-    json: Annotated[str | None, typer.Option(metavar="OUT", help="Write all of it as JSON; - is standard output.")] = None,
+    json: Annotated[
+        str | None, typer.Option(metavar="OUT", help="Write all of it as JSON; - is standard output.")
+    ] = None,
     html: Annotated[
         str | None, typer.Option(metavar="OUT", help="Write a report to look at; - is standard output.")
     ] = None,

@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,20 +39,21 @@ def strategy_of(path: Path) -> Callable[..., SignalStrategy]:
     sys.modules[name] = module  # dataclasses look their module up
     try:
         loader.exec_module(module)
-    except Exception as error:  # noqa: BLE001  # the user's code may raise anything
+    except Exception as error:  # the user's code may raise anything
         raise Failed(_said(error, str(path))) from error
-    found = [
+    found: list[Any] = [
         value
         for value in vars(module).values()
         if inspect.isclass(value) and value.__module__ == name and callable(getattr(value, "targets", None))
     ]
     if len(found) != 1:
         raise Failed(f"{path}: {len(found)} classes with a method `targets`; a strategy's file has exactly one")
-    (made,) = found
-    if not dataclasses.is_dataclass(made) or not isinstance(getattr(made, "name", None), str):
-        raise Failed(f'{path}: {made.__name__} is to be a dataclass with `name: ClassVar[str] = "…"`')
-    if any(field.default is dataclasses.MISSING for field in dataclasses.fields(made)):
-        raise Failed(f"{path}: every parameter of {made.__name__} needs a default")
+    made: Callable[..., SignalStrategy] = found[0]
+    title = found[0].__name__
+    if not dataclasses.is_dataclass(found[0]) or not isinstance(getattr(made, "name", None), str):
+        raise Failed(f'{path}: {title} is to be a dataclass with `name: ClassVar[str] = "…"`')
+    if any(field.default is dataclasses.MISSING for field in dataclasses.fields(found[0])):
+        raise Failed(f"{path}: every parameter of {title} needs a default")
     return made
 
 
@@ -84,7 +86,7 @@ class OwnStrategy:
     def _asked(self, candles: Candles) -> Targets:
         try:
             answer = np.asarray(self._strategy.targets(_read_only(candles)))
-        except Exception as error:  # noqa: BLE001  # the user's code may raise anything
+        except Exception as error:  # the user's code may raise anything
             raise Failed(_said(error, self._path)) from error
         if answer.shape != (len(candles),) or not np.isin(answer, (-1, 0, 1)).all():
             raise Failed(f"{self._path}: targets() is to answer one of -1, 0, 1 for each of {len(candles)} candles")
@@ -93,13 +95,16 @@ class OwnStrategy:
 
 def _read_only(candles: Candles) -> Candles:
     """The same candles in columns that refuse to be written to."""
-    columns = [
-        column.view()
-        for column in (candles.time_ms, candles.open, candles.high, candles.low, candles.close, candles.volume)
-    ]
-    for column in columns:
+    time_ms, *prices = (
+        candles.time_ms.view(),
+        candles.open.view(),
+        candles.high.view(),
+        candles.low.view(),
+        candles.close.view(),
+        candles.volume.view(),
+    )
+    for column in (time_ms, *prices):
         column.flags.writeable = False
-    time_ms, *prices = columns
     return Candles(candles.timeframe_ms, time_ms, *prices)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from enum import Enum
@@ -101,7 +102,7 @@ def _check_together(params: Parameters) -> None:
     gains, shares = params.level_gains, params.level_shares
     if len(gains) != len(shares):
         raise WrongUsage(f"--param level_gains has {len(gains)} levels and level_shares has {len(shares)}")
-    if any(later <= earlier for earlier, later in zip(gains, gains[1:], strict=False)):
+    if any(later <= earlier for earlier, later in itertools.pairwise(gains)):
         raise WrongUsage("--param level_gains: each level lies above the one before")
     if any(not 0 < share <= 1 for share in shares):
         raise WrongUsage("--param level_shares: each share is above 0 and at most 1")
@@ -109,5 +110,5 @@ def _check_together(params: Parameters) -> None:
         raise WrongUsage(f"--param stop_minimum {params.stop_minimum} is above stop_maximum {params.stop_maximum}")
     if params.stop_maximum >= 1:
         raise WrongUsage("--param stop_maximum: a stop lies less than all of the price below it (below 1)")
-    if params.market_count > 5:  # noqa: PLR2004
+    if params.market_count > 5:
         raise WrongUsage("--param market_count: there are 5 conditions")

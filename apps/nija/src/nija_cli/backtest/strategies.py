@@ -98,7 +98,9 @@ def _venue(options: Options, slippage: float) -> Venue:
     venue = VENUES[options.broker]
     cost = slippage if options.slippage is None else options.slippage
     fees = venue.fees if options.fee is None else FeeSchedule(options.fee, options.fee)
-    return dataclasses.replace(venue, fees=fees, default_rules=dataclasses.replace(venue.default_rules, market_cost=cost))
+    return dataclasses.replace(
+        venue, fees=fees, default_rules=dataclasses.replace(venue.default_rules, market_cost=cost)
+    )
 
 
 def _costs(venue: Venue) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from nija_cli.data.partial import Partial
 from nija_cli.data.source import Source
 from nija_cli.endings import Failed, WrongUsage
 from nija_common.storage.whole_files import write_whole
+from nija_common.values.clock import Clock, SystemClock
 from nija_common.values.times import iso
 from nija_trading.adapters import parquet_files
 from nija_trading.adapters.candle_files import CandleFileError, load_file
@@ -57,19 +57,19 @@ class Order:
                 raise WrongUsage(f"--symbol {symbol!r}: write base and quote currency, such as BTC-USD")
 
 
-def download(order: Order) -> None:
+def download(order: Order, clock: Clock | None = None) -> None:
     """Fetches each symbol and says what there is. Raises Failed, WrongUsage, OSError; what was fetched is kept."""
+    now_ms = (clock or SystemClock()).now_ms()
     order.folder.mkdir(parents=True, exist_ok=True)
     with closing(Source(order.exchange, order.base_url, order.retry_ms)) as source:
         for symbol in order.symbols:
             source.check(symbol, order.timeframe)
         for symbol in order.symbols:
-            _download(order, source, symbol)
+            _download(order, source, symbol, now_ms)
 
 
-def _download(order: Order, source: Source, symbol: str) -> None:
+def _download(order: Order, source: Source, symbol: str, now_ms: int) -> None:
     length = timeframe_ms(order.timeframe)
-    now_ms = time.time_ns() // 1_000_000
     end_ms = min(order.to_ms or now_ms, now_ms - length + 1)
     path, there = _there(order, symbol)
     part = Partial(path.with_name(f".{symbol}_{order.timeframe}.{order.exchange}.part"), length)
@@ -81,7 +81,9 @@ def _download(order: Order, source: Source, symbol: str) -> None:
                     unusable += _fetch(source, symbol, order.timeframe, (start, stop), part, progressed)
         except (Failed, KeyboardInterrupt) as error:
             reason = "stopped" if isinstance(error, KeyboardInterrupt) else str(error)
-            raise Failed(f"{symbol}: {reason}. {len(part.all()):,} candles are kept: the same command goes on") from None
+            raise Failed(
+                f"{symbol}: {reason}. {len(part.all()):,} candles are kept: the same command goes on"
+            ) from None
         candles = _joined(there, part.all(), length)
         if not len(candles):
             raise Failed(f"{symbol}: {order.exchange} has no candles of {order.timeframe} in that time")

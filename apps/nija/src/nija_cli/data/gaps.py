@@ -27,9 +27,7 @@ def gaps(candles: Candles) -> list[Stretch]:
     length = candles.timeframe_ms
     step = np.diff(candles.time_ms)
     places = np.flatnonzero(step >= 2 * length)
-    return [
-        Stretch(int(candles.time_ms[at]) + length, int(step[at]) // length - 1) for at in places.tolist()
-    ]
+    return [Stretch(int(candles.time_ms[at]) + length, int(step[at]) // length - 1) for at in places.tolist()]
 
 
 def silences(candles: Candles, at_least: int) -> list[Stretch]:

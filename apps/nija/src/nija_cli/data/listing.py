@@ -33,9 +33,14 @@ def show(folder: Path) -> None:
             broken.append(str(error))
             continue
         found = gaps(candles)
-        ends = (iso(int(candles.time_ms[0])), iso(int(candles.time_ms[-1])))
+        ends = (_minute(int(candles.time_ms[0])), _minute(int(candles.time_ms[-1])))
         counts = (f"{len(candles):,}", f"{len(found):,}", f"{missing(found):,}")
         table.add_row(*(Text(cell) for cell in (file.symbol, file.timeframe, *ends, *counts)))
     Console().print(table)
     for reason in broken:
         print(reason)
+
+
+def _minute(at_ms: int) -> str:
+    """`2026-01-29 10:42`, UTC."""
+    return iso(at_ms)[:16].replace("T", " ")

@@ -100,7 +100,7 @@ def _candle(row: Any) -> Candle | None:
 def _says_nothing(answer: Any) -> bool:
     """Whether an answer without candles is JSON, and not an empty object."""
     try:
-        return json.loads(answer) != {}
+        return bool(json.loads(answer) != {})
     except (TypeError, ValueError):
         return False
 

@@ -10,7 +10,7 @@ import pytest
 from nija_trading.adapters import candle_cache, candle_files
 from nija_trading.adapters.candle_cache import CandleCache
 from nija_trading.adapters.candle_files import CandleFileError, load_file
-from nija_trading.adapters.candle_text import HEADER
+from nija_trading.adapters.candle_text import HEADER, Parsed, parse
 
 TEXT = HEADER + "\n" + "".join(f"{i * 3_600_000},1,2,0.5,1.5,{i}\n" for i in range(50))
 
@@ -19,9 +19,8 @@ TEXT = HEADER + "\n" + "".join(f"{i * 3_600_000},1,2,0.5,1.5,{i}\n" for i in ran
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How long each text was that was parsed."""
     found: list[int] = []
-    parse = candle_files.parse
 
-    def counted(data: bytes, timeframe_ms: int) -> candle_files.Parsed:
+    def counted(data: bytes, timeframe_ms: int) -> Parsed:
         found.append(len(data))
         return parse(data, timeframe_ms)
 
@@ -56,7 +55,7 @@ def test_a_damaged_entry_is_parsed_again(tmp_path: Path, parsed: list[int], harm
         entry.mkdir()
     else:
         stored[300] ^= 1
-        entry.write_bytes({"cut": stored[:-8], "bit": stored, "emptied": b""}[harm])
+        entry.write_bytes({"cut": bytes(stored[:-8]), "bit": bytes(stored), "emptied": b""}[harm])
     assert list(load_file(path, "1h", cache)) == expected
     assert len(parsed) == 2
 

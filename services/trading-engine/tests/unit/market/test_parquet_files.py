@@ -22,7 +22,9 @@ def made(path: Path, query: str) -> Path:
     source = path.with_name("source.parquet.x")
     parquet_files.write(source, CANDLES)
     with duckdb.connect(":memory:") as connection:
-        connection.execute(f"COPY ({query.format(candles=f'read_parquet({str(source)!r})')}) TO {str(path)!r} (FORMAT parquet)")
+        connection.execute(
+            f"COPY ({query.format(candles=f'read_parquet({str(source)!r})')}) TO {str(path)!r} (FORMAT parquet)"
+        )
     source.unlink()
     return path
 
@@ -47,8 +49,14 @@ def test_a_name_is_never_a_pattern(tmp_path: Path) -> None:
         ("SELECT * EXCLUDE volume FROM {candles}", "column volume is missing"),
         ("SELECT * FROM {candles} LIMIT 0", "there are no candles in it"),
         ("SELECT * FROM {candles} ORDER BY timestamp_ms DESC", ":2: time goes backwards"),
-        ("SELECT * REPLACE (CASE WHEN volume = 2 THEN NULL ELSE close END AS close) FROM {candles}", ":3: a number is missing"),
-        ("SELECT * REPLACE (CASE WHEN volume = 1 THEN 'inf'::DOUBLE ELSE high END AS high) FROM {candles}", ":2: a number"),
+        (
+            "SELECT * REPLACE (CASE WHEN volume = 2 THEN NULL ELSE close END AS close) FROM {candles}",
+            ":3: a number is missing",
+        ),
+        (
+            "SELECT * REPLACE (CASE WHEN volume = 1 THEN 'inf'::DOUBLE ELSE high END AS high) FROM {candles}",
+            ":2: a number",
+        ),
         ("SELECT * REPLACE ('x' AS low) FROM {candles}", "the Parquet data cannot be read"),
     ],
 )
