@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from math import inf
-from typing import NamedTuple
+from math import ceil, inf
 
 from nija_trading.domain.apex import guarding
 from nija_trading.domain.apex.step import Rulebook
 from nija_trading.domain.backtest.tape import Cues, Tape
 from nija_trading.domain.matching.book import Holding
-from nija_trading.domain.matching.orders import Fill, MarketOrder, Reason, RestingStop, Side
+from nija_trading.domain.matching.orders import Fill, Reason, RestingStop
 from nija_trading.domain.matching.symbol_book import SymbolBook
 from nija_trading.domain.matching.terms import MarketRules
 
@@ -24,18 +23,17 @@ AT_OPEN, INSIDE = 0, 1
 """When a candle's fills come: all opens of a step come before what happens inside its candles."""
 
 
-class Moment(NamedTuple):
-    """Fills of one candle's open, or of its inside: those up to number `fills` of the trade."""
+_TRAILING = Reason.TRAILING_STOP
 
-    index: int
-    phase: int
-    fills: int
+Moment = tuple[int, int, int]
+"""Fills of one candle's open or of its inside: (candle, phase, number of the trade's fills up to then)."""
 
 
 class Walk:
     """A trade as it will go. `moments` begins with the entry's; `closed` is False where candles end before it does.
 
-    `least` and `most` bound what the trade adds to the account's equity at any close, from before its entry on.
+    `least` and `most` bound what the trade adds to the account's equity at any close, from before its entry on;
+    `floor` and `top` are the bounds of the closes while something is held.
     """
 
     __slots__ = ("booked", "closed", "fills", "flow", "least", "moments", "most", "quantity")
@@ -48,16 +46,28 @@ class Walk:
         """Moments that are booked; `flow` is the cash that they moved, `quantity` what is held after them."""
         self.flow = 0
         self.quantity = 0
+        fees = 0
+        for fill in fills:
+            fees += fill.fee
+            if fill.price < floor:
+                floor = fill.price
+            elif fill.price > top:
+                top = fill.price
         entry = fills[0]
-        flow, quantity = -entry.value - entry.fee, entry.quantity
-        least, most = min(0, flow + int(floor * quantity) - 1), max(0, flow + int(top * quantity) + 1)
-        for fill in fills[1:]:
-            flow += fill.value - fill.fee
-            quantity -= fill.quantity
-            least = min(least, flow + int(floor * quantity) - 1)
-            most = max(most, flow + int(top * quantity) + 1)
-        self.least = least
-        self.most = most
+        slack = len(fills) + 1
+        least = int(floor * entry.quantity) - entry.value - fees - slack
+        most = int(top * entry.quantity) - entry.value + slack
+        self.least = least if least < 0 else 0
+        self.most = most if most > 0 else 0
+
+
+class TradeBook(SymbolBook):
+    """A symbol's book for one trade: nobody asks which of its orders ended with it."""
+
+    __slots__ = ()
+
+    def closed(self, held: Holding) -> None:
+        """The trade is over."""
 
 
 class Walker:
@@ -68,57 +78,63 @@ class Walker:
         self.cues = cues
         self.rules = rules
         self.market: MarketRules = rules.venue.rules(tape.symbol)
+        self.ladder = guarding.ladder_of("entry", rules.params)
         self.hold_ms = guarding.maximum_hold_ms(rules.params)
+        self.hold_candles = ceil(self.hold_ms / tape.candles.timeframe_ms) + 1
 
-    def walk(self, order: MarketOrder, index: int, cash: int) -> Walk | None:
-        """The trade that an entry order opens at the open of candle `index`; None where it is not filled."""
-        tape, params = self.tape, self.rules.params
+    def walk(self, value: int, index: int, cash: int) -> Walk | None:
+        """The trade that an entry of `value` opens at the open of candle `index`; None where it is not filled."""
+        tape, params, atr = self.tape, self.rules.params, self.cues.atr
         low, high, close = tape.low, tape.high, tape.close
-        book = SymbolBook(tape.symbol, self.rules.venue.fees, self.market, cash, time_ms=tape.time_ms[index])
-        book.market(order, tape.open[index])
+        book = TradeBook(tape.symbol, self.rules.venue.fees, self.market, cash, time_ms=tape.time_ms[index])
+        bracket = guarding.bracket_of("stop", self.ladder, atr[index - 1], params)
+        book.bought("entry", Reason.ENTRY, bracket, tape.open[index], value)
         held = book.held
         if held is None or held.stop is None:
             return None
-        entry, stop = book.fills[0].price, held.stop.price
+        fills, entry, stop = book.fills, book.fills[0].price, held.stop.price
         floor = min(stop, low[index])
         arm = top = guarding.armed_from(entry, params)
         armed, best = False, -inf
         leave = self._leave(index)
-        last = min(leave + 1, len(tape))
-        moments = [Moment(index, AT_OPEN, 1)]
+        last = min(leave + 1, len(low))
+        moments = [(index, AT_OPEN, 1)]
         here = index
         while True:
-            level = min([level.price for level in book.held.levels], default=inf) if book.held else inf
+            level = _lowest(held)
             if armed:
                 here, stop, best = self._trail(here, last, stop, best, level, entry)
             else:
-                here = _touch(low, high, here, last, stop, min(level, arm))
+                here = _touch(low, high, here, last, stop, level if level < arm else arm)
             if here == last:
                 break
             if high[here] > top:
                 top = high[here]
             if armed:
-                _move_stop(book, stop)
+                book.held = _guarded(held, stop)
             self._meet(book, here, here > index, moments)
-            if book.held is None:
-                return Walk(book.fills, moments, True, floor, max(top, best))
+            held = book.held
+            if held is None:
+                return Walk(fills, moments, True, floor, max(top, best))
             if armed or high[here] >= arm:
                 best = max(best, close[here]) if armed else max(close[index : here + 1])
                 armed = True
-                stop = guarding.trailed(stop, entry, best, self.cues.atr[here], params, self.market)
+                stop = guarding.trailed(stop, entry, best, atr[here], params, self.market)
             here += 1
-        if last < len(tape):
+        if last < len(low):
             if armed:
-                _move_stop(book, stop)
+                book.held = _guarded(held, stop)
             self._end(book, leave, index)
-            moments.append(Moment(last, AT_OPEN, len(book.fills)))
-        return Walk(book.fills, moments, last < len(tape), floor, max(top, best))
+            moments.append((last, AT_OPEN, len(fills)))
+        return Walk(fills, moments, last < len(low), floor, max(top, best))
 
     def _leave(self, index: int) -> int:
         """The first candle, from the entry's on, whose close ends the trade by signal or time."""
         leaves, times = self.cues.leaves, self.tape.time_ms
         number = bisect_left(leaves, index)
-        over = bisect_left(times, times[index] + self.hold_ms, index)
+        # Candles lie a timeframe apart at least.
+        latest = min(index + self.hold_candles, len(times))
+        over = bisect_left(times, times[index] + self.hold_ms, index, latest)
         return min(leaves[number], over) if number < len(leaves) else over
 
     def _trail(
@@ -126,13 +142,15 @@ class Walker:
     ) -> tuple[int, float, float]:
         """(first candle that touches something or `last`, stop, best close) of an armed trade."""
         low, high, close, atr = self.tape.low, self.tape.high, self.tape.close, self.cues.atr
-        params, market, trailed = self.rules.params, self.market, guarding.trailed
+        params, market = self.rules.params, self.market
+        distance = params.trailing_atr
         for here in range(start, last):
             if low[here] <= stop or high[here] > level:
                 return here, stop, best
             if close[here] > best:
                 best = close[here]
-            stop = trailed(stop, entry, best, atr[here], params, market)
+            if best - distance * atr[here] > stop:
+                stop = guarding.trailed(stop, entry, best, atr[here], params, market)
         return last, stop, best
 
     def _meet(self, book: SymbolBook, here: int, opens: bool, moments: list[Moment]) -> None:
@@ -144,12 +162,12 @@ class Walker:
             book.at_open(tape.open[here])
             if len(book.fills) > filled:
                 filled = len(book.fills)
-                moments.append(Moment(here, AT_OPEN, filled))
+                moments.append((here, AT_OPEN, filled))
             if book.held is None:
                 return
         book.path(tape.open[here], tape.high[here], tape.low[here], tape.close[here])
         if len(book.fills) > filled:
-            moments.append(Moment(here, INSIDE, len(book.fills)))
+            moments.append((here, INSIDE, len(book.fills)))
 
     def _end(self, book: SymbolBook, leave: int, index: int) -> None:
         """The open behind a close that decided to leave: the stop and the levels still come first."""
@@ -161,9 +179,11 @@ class Walker:
         reason = guarding.exit_reason(opposite, signalled and not opposite, held_ms, self.rules.params)
         if reason is None:
             raise ValueError(f"nothing ends the trade at candle {leave}")
+        opened = self.tape.open[leave + 1]
         book.time_ms = times[leave + 1]
-        book.orders = [MarketOrder("exit", self.tape.symbol, Side.SELL, reason, book.time_ms)]
-        book.at_open(self.tape.open[leave + 1])
+        book.at_open(opened)
+        if book.held is not None:
+            book.sold(book.held, "exit", reason, opened)
 
 
 def _touch(low: Sequence[float], high: Sequence[float], start: int, last: int, stop: float, trigger: float) -> int:
@@ -174,9 +194,15 @@ def _touch(low: Sequence[float], high: Sequence[float], start: int, last: int, s
     return last
 
 
-def _move_stop(book: SymbolBook, price: float) -> None:
-    """The stop of an armed trade, as `move_stop` leaves it in the paper book."""
-    held = book.held
-    if held is not None and held.stop is not None:
-        stop = RestingStop(held.stop.order_id, price, Reason.TRAILING_STOP)
-        book.held = Holding(held.quantity, held.active_from, stop, held.levels)
+def _lowest(held: Holding) -> float:
+    """The lowest of the levels that rest."""
+    lowest = inf
+    for level in held.levels:
+        if level.price < lowest:
+            lowest = level.price
+    return lowest
+
+
+def _guarded(held: Holding, price: float) -> Holding:
+    """What is held, with the stop of an armed trade, as `move_stop` leaves it in the paper book."""
+    return Holding(held.quantity, held.active_from, RestingStop("stop", price, _TRAILING), held.levels)

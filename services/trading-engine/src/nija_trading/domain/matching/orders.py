@@ -53,8 +53,7 @@ class EndReason(StrEnum):
     POSITION_CLOSED = "position_closed"
 
 
-@dataclass(frozen=True, slots=True)
-class BracketLevel:
+class BracketLevel(NamedTuple):
     """A take-profit level that is still to be placed: gain over the entry, share of what then remains."""
 
     order_id: str
@@ -62,8 +61,7 @@ class BracketLevel:
     share: float
 
 
-@dataclass(frozen=True, slots=True)
-class Bracket:
+class Bracket(NamedTuple):
     """Stop and take-profit levels that come to life with the fill of an entry.
 
     The stop's distance is `multiple` times `atr`, the range at the signal, clamped to `minimum` and `maximum`,
@@ -82,11 +80,11 @@ class Bracket:
         """Price of the stop of an entry at `entry`, rounded down to the tick."""
         return first_stop(entry, self.atr, self.multiple, self.minimum, self.maximum, rules)
 
-    def level_price(self, level: BracketLevel, entry: float, fees: FeeSchedule, rules: MarketRules) -> float:
-        """Price of a level: net of the entry's taker fee and its own maker fee, rounded up to the tick."""
-        if self.gross_levels:
-            return rules.price_up(entry * (1 + level.gain))
-        return rules.price_up(entry * (1 + fees.taker) / (1 - fees.maker) * (1 + level.gain))
+    def level_prices(self, entry: float, fees: FeeSchedule, rules: MarketRules) -> list[float]:
+        """Prices of the levels: net of the entry's taker fee and their own maker fee, rounded up to the tick."""
+        even = entry if self.gross_levels else entry * (1 + fees.taker) / (1 - fees.maker)
+        prices = [even * (1 + level.gain) for level in self.levels]
+        return prices if rules.tick is None else [rules.price_up(price) for price in prices]
 
 
 def first_stop(entry: float, atr: float, multiple: float, minimum: float, maximum: float, rules: MarketRules) -> float:
