@@ -32,7 +32,7 @@ def ladder_of(entry_order_id: str, params: Parameters) -> tuple[BracketLevel, ..
 def bracket_of(stop_order_id: str, levels: tuple[BracketLevel, ...], atr: float, params: Parameters) -> Bracket:
     """A stop of that order id, by the range at the signal, and a ladder."""
     least, most = params.stop_minimum, params.stop_maximum
-    return Bracket(stop_order_id, atr, params.stop_atr, least, most, levels, params.gross_levels)
+    return Bracket._make((stop_order_id, atr, params.stop_atr, least, most, levels, params.gross_levels))
 
 
 def followed(

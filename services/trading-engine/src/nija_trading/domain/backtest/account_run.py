@@ -6,16 +6,16 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 
-from nija_trading.domain.apex.protections import day_of, entries_paused, week_factor, week_of
+from nija_trading.domain.apex.protections import entries_paused, week_factor
 from nija_trading.domain.apex.reasons import Denial
 from nija_trading.domain.apex.sizing import Room, entry_value, fraction_of
 from nija_trading.domain.apex.step import Rulebook
 from nija_trading.domain.backtest.ledger import Ledger
-from nija_trading.domain.backtest.result import Exit, TradeRecord
+from nija_trading.domain.backtest.result import TradeRecord
 from nija_trading.domain.backtest.tape import Cues, Steps, Tape
 from nija_trading.domain.backtest.walk import AT_OPEN, Walk, Walker
+from nija_trading.domain.market.candles import DAY_MS
 from nija_trading.domain.matching.money import fee_of, portion
-from nija_trading.domain.matching.position import paid_for
 
 _AT_CLOSE, _PHASES = 2, 3
 """Behind a candle's `AT_OPEN` and `INSIDE` comes what its close decides."""
@@ -75,7 +75,7 @@ class AccountRun:
 
     def open_trades(self) -> tuple[TradeRecord, ...]:
         """Trades that the candles ended before."""
-        return tuple(_record(walk) for walk in self.held.values())
+        return tuple(walk.record() for walk in self.held.values())
 
     def _push(self, seat: _Seat, index: int, phase: int) -> int:
         """The event's key; it is in the queue."""
@@ -105,9 +105,8 @@ class AccountRun:
 
     def _sized(self, seat: _Seat, index: int, step: int) -> int | Denial:
         ledger, rules, limits = self.ledger, self.rules, self.rules.limits
-        opened_ms = self.steps.opens_ms[step]
-        day = day_of(opened_ms)
-        paused = entries_paused(ledger, day, week_of(opened_ms))
+        day = self.steps.opens_ms[step] // DAY_MS
+        paused = entries_paused(ledger, day, (day + 3) // 7)
         if paused is not None:
             return paused
         coming = len(self.pending)
@@ -116,13 +115,14 @@ class AccountRun:
         if limits.positions is not None and len(self.held) + coming >= limits.positions:
             return Denial.POSITIONS
         week = week_factor(ledger.week_base, ledger.equity, rules.params)
-        fraction = fraction_of(seat.cues.score[index], rules.params, rules.profile, week)
+        cues = seat.cues
+        fraction = fraction_of(cues.score[index], rules.params, rules.profile, week)
         return entry_value(
             portion(ledger.equity, fraction),
             self._room(step),
             symbol=seat.tape.symbol,
             price=seat.tape.close[index],
-            atr=seat.cues.atr[index],
+            atr=cues.atr[index],
             params=rules.params,
             profile=rules.profile,
             limits=limits,
@@ -132,12 +132,14 @@ class AccountRun:
     def _room(self, step: int) -> Room:
         """What is left beside positions and entries that are on their way."""
         ledger = self.ledger
-        exposure = sum([ledger.journals[number].value_at(step) for number in self.held])
+        exposure = 0
+        for number in self.held:
+            exposure += ledger.journals[number].value_at(step)
         cash, taker = ledger.cash, self.rules.venue.fees.taker
         for value in self.pending.values():
             exposure += value
             cash -= value + fee_of(value, taker)
-        return Room(ledger.equity, exposure, cash)
+        return Room._make((ledger.equity, exposure, cash))
 
     def _enter(self, seat: _Seat, value: int) -> None:
         """The open behind a decision: the trade is walked to its end, and its entry booked."""
@@ -157,46 +159,25 @@ class AccountRun:
         events, moments, ledger, places = self.events, walk.moments, self.ledger, seat.tape.step_of
         number, count = seat.number, len(self.seats)
         for booked in range(walk.booked, len(moments)):
-            index, phase, _ = moments[booked]
-            step = places[index]
+            moment = moments[booked]
+            step = places[moment.index]
             if events and booked > walk.booked:
-                key = (step * _PHASES + phase) * count + number
+                key = (step * _PHASES + moment.phase) * count + number
                 if events[0] < key:
                     heappush(events, key)
                     walk.booked = booked
                     return
-            ledger.book(number, step, index, walk, booked)
+            ledger.book(number, step, walk, moment)
         walk.booked = len(moments)
+        ledger.orders += len(walk.fills)
         if walk.closed:
             self._close(seat, walk)
 
     def _close(self, seat: _Seat, walk: Walk) -> None:
         """The trade has ended; its symbol may enter again at the close of the same candle."""
-        record = _record(walk)
+        record = walk.record()
         self.trades.append(record)
         self.ledger.lost_or_won(record.realized_pnl, walk.fills[-1].market_time)
         seat.walk = None
         del self.held[seat.number]
-        self._seek(seat, walk.moments[-1][0])
-
-
-def _record(walk: Walk) -> TradeRecord:
-    entry, exits, last = walk.fills[0], walk.fills[1:], walk.fills[-1]
-    sold = proceeds = fees = 0
-    for fill in exits:
-        sold += fill.quantity
-        proceeds += fill.value
-        fees += fill.fee
-    paid = paid_for(sold, entry.quantity, entry.value + entry.fee)
-    return TradeRecord(
-        entry.symbol,
-        entry.market_time,
-        last.market_time if walk.closed else None,
-        entry.price,
-        entry.quantity,
-        entry.value,
-        entry.fee + fees,
-        proceeds - fees - paid,
-        last.reason if walk.closed else None,
-        tuple([Exit(fill.market_time, fill.price, fill.quantity, fill.fee, fill.reason) for fill in exits]),
-    )
+        self._seek(seat, walk.moments[-1].index)

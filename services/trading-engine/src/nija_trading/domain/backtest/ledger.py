@@ -21,7 +21,7 @@ from nija_trading.domain.apex.protections import (
 )
 from nija_trading.domain.apex.step import Rulebook
 from nija_trading.domain.backtest.tape import Steps, Tape
-from nija_trading.domain.backtest.walk import Walk
+from nija_trading.domain.backtest.walk import Moment, Walk
 from nija_trading.domain.market.candles import DAY_MS, Ints
 from nija_trading.domain.matching.money import value_of
 
@@ -113,26 +113,15 @@ class Ledger:
         self.trades_day = day
         self.lately.append(walk)
 
-    def book(self, number: int, step: int, index: int, walk: Walk, place: int) -> None:
-        """The fills of a trade's moment number `place`, in candle `index` of symbol `number`."""
-        fills, end = walk.fills, walk.moments[place][2]
-        if place == 0:
-            entry = fills[0]
-            flow, begin = -entry.value - entry.fee, 0
-            walk.quantity = entry.quantity
-        else:
-            flow, begin = 0, walk.moments[place - 1][2]
-            for fill in fills[begin:end]:
-                flow += fill.value - fill.fee
-                walk.quantity -= fill.quantity
-        walk.flow += flow
-        self.cash += flow
-        self.orders += end - begin
+    def book(self, number: int, step: int, walk: Walk, moment: Moment) -> None:
+        """A moment of a trade in symbol number `number`: its cash, and what is held after it."""
+        self.cash += moment.flow - walk.flow
+        walk.flow = moment.flow
         self.cash_steps.append(step)
         self.cash_after.append(self.cash)
         journal = self.journals[number]
-        journal.candles.append(index)
-        journal.quantities.append(walk.quantity)
+        journal.candles.append(moment.index)
+        journal.quantities.append(moment.quantity)
 
     def lost_or_won(self, profit: int, time_ms: int) -> None:
         """A trade has ended."""
@@ -148,8 +137,10 @@ class Ledger:
 
     def equity_at(self, step: int) -> int:
         """Equity at the closes of a step whose fills are booked."""
-        cash = self.cash_after[bisect_right(self.cash_steps, step) - 1]
-        return cash + sum([journal.value_at(step) for journal in self.journals])
+        equity = self.cash_after[bisect_right(self.cash_steps, step) - 1]
+        for journal in self.journals:
+            equity += journal.value_at(step)
+        return equity
 
     def curve(self, first: int, last: int) -> Ints:
         """Equity at each step from `first` to `last`, both included."""
@@ -203,15 +194,15 @@ class Ledger:
 
     def _new_day(self, day: int, step: int) -> None:
         """The bases of a day that begins since the last look, and of its week if that does too."""
-        self.day, self.day_base = day, self._base(day * DAY_MS, step)
+        self.day, self.day_base = day, self._base(self.steps.day_begins[step])
         week = (day + 3) // 7
         if week != self.week:
-            self.week, self.week_base = week, self._base((week * 7 - 3) * DAY_MS, step)
+            begins_ms = (week * 7 - 3) * DAY_MS
+            self.week, self.week_base = week, self._base(bisect_left(self.steps.opens_ms, begins_ms, 0, step))
 
-    def _base(self, begins_ms: int, step: int) -> int:
-        """Equity at the last close before a day or a week, at first the starting cash."""
-        before = bisect_left(self.steps.opens_ms, begins_ms, max(self.settled, 0), step) - 1
-        return self.cash_after[0] if before < self.steps.first else self.equity_at(before)
+    def _base(self, begins: int) -> int:
+        """Equity at the last close before a day or week whose first step this is, at first the starting cash."""
+        return self.cash_after[0] if begins <= self.steps.first else self.equity_at(begins - 1)
 
     def _settle_exactly(self, step: int) -> None:
         """Every close since the last look, by the live engine's rule; those that change nothing are left out."""

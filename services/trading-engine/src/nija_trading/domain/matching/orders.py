@@ -80,17 +80,25 @@ class Bracket(NamedTuple):
         """Price of the stop of an entry at `entry`, rounded down to the tick."""
         return first_stop(entry, self.atr, self.multiple, self.minimum, self.maximum, rules)
 
-    def level_prices(self, entry: float, fees: FeeSchedule, rules: MarketRules) -> list[float]:
-        """Prices of the levels: net of the entry's taker fee and their own maker fee, rounded up to the tick."""
+    def resting_levels(self, entry: float, fees: FeeSchedule, rules: MarketRules) -> list[RestingLevel]:
+        """The levels: net of the entry's taker fee and their own maker fee, rounded up to the tick."""
         even = entry if self.gross_levels else entry * (1 + fees.taker) / (1 - fees.maker)
-        prices = [even * (1 + level.gain) for level in self.levels]
-        return prices if rules.tick is None else [rules.price_up(price) for price in prices]
+        if rules.tick is None:
+            made = RestingLevel._make
+            return [made((order_id, even * (1 + gain), share)) for order_id, gain, share in self.levels]
+        return [
+            RestingLevel(level.order_id, rules.price_up(even * (1 + level.gain)), level.share) for level in self.levels
+        ]
 
 
 def first_stop(entry: float, atr: float, multiple: float, minimum: float, maximum: float, rules: MarketRules) -> float:
     """A stop `multiple` x `atr` below `entry`, clamped to fractions of it, rounded down to the tick."""
-    distance = min(max(multiple * atr, minimum * entry), maximum * entry)
-    return rules.price_down(entry - distance)
+    distance, least, most = multiple * atr, minimum * entry, maximum * entry
+    if distance < least:
+        distance = least
+    if distance > most:
+        distance = most
+    return entry - distance if rules.tick is None else rules.price_down(entry - distance)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,9 @@ from nija_trading.domain.matching.orders import (
 )
 from nija_trading.domain.matching.terms import FeeSchedule, MarketRules
 
-# Members of an enumeration are slow to look up where each candle does it.
+# Where each fill does it: members of an enumeration are slow to look up, and a tuple's own `_make` is three times
+# as fast as its constructor.
+_fill = Fill._make
 _BUY, _SELL = Side.BUY, Side.SELL
 _MAKER, _TAKER = Liquidity.MAKER, Liquidity.TAKER
 _STOP_LOSS, _TAKE_PROFIT = Reason.STOP_LOSS, Reason.TAKE_PROFIT
@@ -41,6 +43,34 @@ def legs(start: float, high: float, low: float, close: float) -> tuple[tuple[flo
     return (start, high), (high, low), (low, close)
 
 
+class Guarded:
+    """A `Holding` while candles go over it; `stop` is the stop's price."""
+
+    __slots__ = ("active_from", "levels", "quantity", "stop", "stop_id", "stop_reason")
+
+    def __init__(self, quantity: int, active_from: int) -> None:
+        self.quantity = quantity
+        self.active_from = active_from
+        self.stop: float | None = None
+        self.stop_id = ""
+        self.stop_reason = _STOP_LOSS
+        self.levels: list[RestingLevel] = []
+
+    @classmethod
+    def of(cls, holding: Holding) -> Guarded:
+        """A holding to be gone over."""
+        guarded = cls(holding.quantity, holding.active_from)
+        if holding.stop is not None:
+            guarded.stop_id, guarded.stop, guarded.stop_reason = holding.stop
+        guarded.levels.extend(holding.levels)
+        return guarded
+
+    def holding(self) -> Holding:
+        """What has become of it."""
+        stop = None if self.stop is None else RestingStop(self.stop_id, self.stop, self.stop_reason)
+        return Holding(self.quantity, self.active_from, stop, tuple(self.levels))
+
+
 class SymbolBook:
     """Cash, what is held of a symbol, and its orders at rest; `fills` and `ended` in the order they came.
 
@@ -50,23 +80,15 @@ class SymbolBook:
     __slots__ = ("cash", "ended", "fees", "fills", "held", "orders", "rules", "symbol", "time_ms")
 
     def __init__(
-        self,
-        symbol: str,
-        fees: FeeSchedule,
-        rules: MarketRules,
-        cash: int,
-        *,
-        time_ms: int = 0,
-        held: Holding | None = None,
-        orders: list[Order] | None = None,
+        self, symbol: str, fees: FeeSchedule, rules: MarketRules, cash: int, time_ms: int, orders: list[Order]
     ) -> None:
         self.symbol = symbol
         self.fees = fees
         self.rules = rules
         self.cash = cash
         self.time_ms = time_ms
-        self.held = held
-        self.orders: list[Order] = [] if orders is None else orders
+        self.orders = orders
+        self.held: Guarded | None = None
         self.fills: list[Fill] = []
         self.ended: list[Ended] = []
 
@@ -76,16 +98,16 @@ class SymbolBook:
         """The stop, then levels and other limits, then market orders decided at or before this opening."""
         held = self.held
         if held is not None and held.active_from <= self.time_ms:
-            if held.stop is not None and price <= held.stop.price:
-                self._stopped(held, held.stop, price)
-            else:
-                for level in held.levels:
+            if held.stop is not None and price <= held.stop:
+                self._stopped(held, price)
+            elif held.levels:
+                for level in list(held.levels):
                     if price > level.price and self.held is not None:
-                        self._level(self.held, level, price)
+                        self._level(held, level, price)
         if not self.orders:
             return
         for limit in self._limits():
-            if price > limit.price if limit.side is Side.SELL else price < limit.price:
+            if price > limit.price if limit.side is _SELL else price < limit.price:
                 self._limit(limit, price)
         for order in list(self.orders):
             if isinstance(order, MarketOrder) and order.decided_ms <= self.time_ms:
@@ -94,7 +116,16 @@ class SymbolBook:
     # -- the path ----------------------------------------------------------------------------------------
 
     def path(self, start: float, high: float, low: float, close: float) -> None:
-        """From the open to the nearer extreme, to the farther one, to the close."""
+        """From the open to the nearer extreme, to the farther one, to the close; the open has been met."""
+        held = self.held
+        if held is not None and held.active_from < self.time_ms and not self.orders:
+            # Where the stop is not reached, or no level is, the order of the extremes does not matter.
+            if held.stop is None or held.stop < low:
+                self._rising(start, high)
+                return
+            if _next_level(held, high) is None:
+                self._stopped(held, held.stop)
+                return
         for begin, end in legs(start, high, low, close):
             if end < begin:
                 self._falling(begin, end)
@@ -108,8 +139,8 @@ class SymbolBook:
             held = self.held
             if held is not None and held.active_from <= self.time_ms:
                 stop = held.stop
-                if stop is not None and stop.price >= end and (buy is None or stop.price >= buy.price):
-                    self._stopped(held, stop, min(stop.price, start))
+                if stop is not None and stop >= end and (buy is None or stop >= buy.price):
+                    self._stopped(held, stop if stop < start else start)
                     continue
             if buy is None:
                 return
@@ -123,7 +154,7 @@ class SymbolBook:
             if held is not None and held.active_from <= self.time_ms:
                 level = _next_level(held, end)
                 if level is not None and (sell is None or level.price <= sell.price):
-                    self._level(held, level, max(level.price, start))
+                    self._level(held, level, level.price if level.price > start else start)
                     continue
             if sell is None:
                 return
@@ -169,7 +200,7 @@ class SymbolBook:
             quantity = quantity_for(value, paid, self.rules.step)
         self._buy(order_id, reason, bracket, paid, quantity, _TAKER)
 
-    def sold(self, held: Holding, order_id: str, reason: Reason, price: float, quantity: int | None = None) -> None:
+    def sold(self, held: Guarded, order_id: str, reason: Reason, price: float, quantity: int | None = None) -> None:
         """Sell at the market, all that is held unless a smaller quantity is given."""
         got = price * (1 - self.rules.market_cost)
         left = held.quantity
@@ -186,25 +217,24 @@ class SymbolBook:
             quantity = min(order.quantity, self.held.quantity)
             self._sell(self.held, order.order_id, price, quantity, value_of(price, quantity), _MAKER, order.reason)
 
-    def _stopped(self, held: Holding, stop: RestingStop, price: float) -> None:
+    def _stopped(self, held: Guarded, price: float) -> None:
         got = price * (1 - self.rules.market_cost)
-        without = Holding(held.quantity, held.active_from, None, held.levels)
-        self._sell(without, stop.order_id, got, held.quantity, value_of(got, held.quantity), _TAKER, stop.reason)
+        order_id, reason = held.stop_id, held.stop_reason
+        held.stop = None
+        self._sell(held, order_id, got, held.quantity, value_of(got, held.quantity), _TAKER, reason)
 
-    def _level(self, held: Holding, level: RestingLevel, price: float) -> None:
+    def _level(self, held: Guarded, level: RestingLevel, price: float) -> None:
         """Sell the level's share of what remains, or count it as done where that is too small."""
-        rest = tuple([other for other in held.levels if other is not level])
+        held.levels.remove(level)
         left, rules = held.quantity, self.rules
-        without = Holding(left, held.active_from, held.stop, rest)
         share = cut(portion(left, level.share), rules.step)
         value = value_of(price, share)
         if rules.refuses(share, value):
-            self.held = without
             self._end(level.order_id, EndReason.BELOW_MINIMUM)
             return
         if rules.too_small(left - share, price):
             share, value = left, value_of(price, left)
-        self._sell(without, level.order_id, price, share, value, _MAKER, _TAKE_PROFIT)
+        self._sell(held, level.order_id, price, share, value, _MAKER, _TAKE_PROFIT)
 
     # -- cash and holding --------------------------------------------------------------------------------
 
@@ -224,22 +254,16 @@ class SymbolBook:
             return
         self.cash -= value + fee
         self.fills.append(
-            Fill(order_id, self.symbol, _BUY, price, quantity, value, fee, liquidity, self.time_ms, reason)
+            _fill((order_id, self.symbol, _BUY, price, quantity, value, fee, liquidity, self.time_ms, reason))
         )
-        if bracket is None:
-            self.held = Holding(quantity, self.time_ms)
-            return
-        stop_price = bracket.stop_price(price, self.rules)
-        stop = RestingStop(bracket.stop_order_id, stop_price, _STOP_LOSS)
-        prices = bracket.level_prices(price, self.fees, self.rules)
-        levels = tuple(
-            [RestingLevel(level.order_id, at, level.share) for level, at in zip(bracket.levels, prices, strict=True)]
-        )
-        self.held = Holding(quantity, self.time_ms, stop, levels)
+        self.held = held = Guarded(quantity, self.time_ms)
+        if bracket is not None:
+            held.stop_id, held.stop = bracket.stop_order_id, bracket.stop_price(price, self.rules)
+            held.levels = bracket.resting_levels(price, self.fees, self.rules)
 
     def _sell(
         self,
-        held: Holding,
+        held: Guarded,
         order_id: str,
         price: float,
         quantity: int,
@@ -250,18 +274,17 @@ class SymbolBook:
         fee = fee_of(value, self._rate(liquidity))
         self.cash += value - fee
         self.fills.append(
-            Fill(order_id, self.symbol, _SELL, price, quantity, value, fee, liquidity, self.time_ms, reason)
+            _fill((order_id, self.symbol, _SELL, price, quantity, value, fee, liquidity, self.time_ms, reason))
         )
-        if quantity < held.quantity:
-            self.held = Holding(held.quantity - quantity, held.active_from, held.stop, held.levels)
-            return
-        self.held = None
-        self.closed(held)
+        held.quantity -= quantity
+        if held.quantity == 0:
+            self.held = None
+            self.closed(held)
 
-    def closed(self, held: Holding) -> None:
+    def closed(self, held: Guarded) -> None:
         """Nothing is left: the stop and the levels that still rested are over."""
         if held.stop is not None:
-            self._end(held.stop.order_id, EndReason.POSITION_CLOSED)
+            self._end(held.stop_id, EndReason.POSITION_CLOSED)
         for level in held.levels:
             self._end(level.order_id, EndReason.POSITION_CLOSED)
 
@@ -275,7 +298,7 @@ class SymbolBook:
         self.ended.append(Ended(order_id, self.symbol, reason, self.time_ms))
 
 
-def _next_level(held: Holding, end: float) -> RestingLevel | None:
+def _next_level(held: Guarded, end: float) -> RestingLevel | None:
     """The first level that a price which rises to `end` goes through."""
     for level in held.levels:
         if level.price < end:
