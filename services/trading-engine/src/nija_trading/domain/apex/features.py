@@ -22,6 +22,26 @@ Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
 BLOCK = 4_096
 """Candles of a long feed that are gone through at a time, so that columns in the making stay in the cache."""
 
+FEATURE_PARAMETERS = (
+    "ema_fast",
+    "ema_medium",
+    "ema_slow",
+    "rsi_length",
+    "atr_length",
+    "adx_length",
+    "smoothing",
+    "macd_fast",
+    "macd_slow",
+    "macd_signal",
+    "vwap_length",
+    "volume_short",
+    "volume_long",
+    "volume_before",
+    "wick_to_body",
+    "wick_to_range",
+)
+"""The parameters that change a feature; no other does."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:

@@ -18,19 +18,21 @@ from nija_trading.domain.matching.terms import MarketRules
 
 def bracket_for(entry_order_id: str, atr: float, params: Parameters) -> Bracket:
     """The stop and the ladder of an entry. Their order ids are the entry's with `-stop`, `-tp1`, `-tp2`, ..."""
-    levels = tuple(
+    return bracket_of(f"{entry_order_id}-stop", ladder_of(entry_order_id, params), atr, params)
+
+
+def ladder_of(entry_order_id: str, params: Parameters) -> tuple[BracketLevel, ...]:
+    """The take-profit levels of an entry."""
+    return tuple(
         BracketLevel(f"{entry_order_id}-tp{number}", gain, share)
         for number, (gain, share) in enumerate(zip(params.level_gains, params.level_shares, strict=True), start=1)
     )
-    return Bracket(
-        stop_order_id=f"{entry_order_id}-stop",
-        atr=atr,
-        multiple=params.stop_atr,
-        minimum=params.stop_minimum,
-        maximum=params.stop_maximum,
-        levels=levels,
-        gross_levels=params.gross_levels,
-    )
+
+
+def bracket_of(stop_order_id: str, levels: tuple[BracketLevel, ...], atr: float, params: Parameters) -> Bracket:
+    """A stop of that order id, by the range at the signal, and a ladder."""
+    least, most = params.stop_minimum, params.stop_maximum
+    return Bracket._make((stop_order_id, atr, params.stop_atr, least, most, levels, params.gross_levels))
 
 
 def followed(
@@ -65,7 +67,12 @@ def armed_from(entry: float, params: Parameters) -> float:
 
 def trailed(stop: float, entry: float, best: float, atr: float, params: Parameters, rules: MarketRules) -> float:
     """The stop of an armed position after a close: the tightest of the old one, the entry, and best close - ATRs."""
-    return max(stop, rules.price_down(max(entry, best - params.trailing_atr * atr)))
+    trail = best - params.trailing_atr * atr
+    if trail < entry:
+        trail = entry
+    if rules.tick is not None:
+        trail = rules.price_down(trail)
+    return trail if trail > stop else stop
 
 
 def first_stop_of(entry: float, atr: float, params: Parameters, rules: MarketRules) -> float:

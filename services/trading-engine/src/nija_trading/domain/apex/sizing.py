@@ -6,7 +6,7 @@ taken in the quote currency.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from nija_trading.domain.apex.guarding import first_stop_of
 from nija_trading.domain.apex.parameters import Limits, Parameters, RiskProfile
@@ -15,8 +15,7 @@ from nija_trading.domain.matching.money import fee_of, portion, quantity_for, re
 from nija_trading.domain.matching.terms import Venue
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(NamedTuple):
     """What the account has for entries now: equity, exposure (positions and pending entries), free cash."""
 
     equity: int
@@ -53,10 +52,9 @@ def entry_value(
     left = portion(room.equity, profile.exposure) - room.exposure
     if left <= 0 or not reaches(left, room.equity, params.minimum_room):
         return Denial.EXPOSURE
-    caps = [wanted, left, portion(room.equity, params.hard_cap_fraction), params.hard_cap_value]
+    value = min(wanted, left, portion(room.equity, params.hard_cap_fraction), params.hard_cap_value)
     if limits.position_value is not None:
-        caps.append(limits.position_value)
-    value = min(caps)
+        value = min(value, limits.position_value)
     rules = venue.rules(symbol)
     entry = price * (1 + rules.market_cost)
     quantity = quantity_for(max(value, 0), entry, rules.step)

@@ -6,18 +6,16 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 
-from nija_trading.domain.apex.guarding import bracket_for
-from nija_trading.domain.apex.protections import day_of, entries_paused, week_factor, week_of
+from nija_trading.domain.apex.protections import entries_paused, week_factor
 from nija_trading.domain.apex.reasons import Denial
 from nija_trading.domain.apex.sizing import Room, entry_value, fraction_of
 from nija_trading.domain.apex.step import Rulebook
 from nija_trading.domain.backtest.ledger import Ledger
-from nija_trading.domain.backtest.result import Exit, TradeRecord
+from nija_trading.domain.backtest.result import TradeRecord
 from nija_trading.domain.backtest.tape import Cues, Steps, Tape
 from nija_trading.domain.backtest.walk import AT_OPEN, Walk, Walker
+from nija_trading.domain.market.candles import DAY_MS
 from nija_trading.domain.matching.money import fee_of, portion
-from nija_trading.domain.matching.orders import Fill, MarketOrder, Reason, Side
-from nija_trading.domain.matching.position import paid_for
 
 _AT_CLOSE, _PHASES = 2, 3
 """Behind a candle's `AT_OPEN` and `INSIDE` comes what its close decides."""
@@ -26,7 +24,7 @@ _AT_CLOSE, _PHASES = 2, 3
 class _Seat:
     """One symbol of the account: free with its next candidate, waiting with an order, or in a trade."""
 
-    __slots__ = ("candidate", "cues", "number", "order", "tape", "walk", "walker")
+    __slots__ = ("candidate", "cues", "number", "tape", "value", "walk", "walker")
 
     def __init__(self, number: int, tape: Tape, cues: Cues, rules: Rulebook) -> None:
         self.number = number
@@ -35,7 +33,8 @@ class _Seat:
         self.walker = Walker(tape, cues, rules)
         self.candidate = 0
         """Place in `cues.entries` of the next candle that wants an entry."""
-        self.order: MarketOrder | None = None
+        self.value: int | None = None
+        """Of the entry that is decided and waits for its open."""
         self.walk: Walk | None = None
 
 
@@ -55,7 +54,6 @@ class AccountRun:
         self.trades: list[TradeRecord] = []
         self.events: list[int] = []
         """(step, phase, seat) as one number each, so that they sort fast."""
-        self.levels = bracket_for("entry", 0.0, rules.params).levels
 
     def go(self) -> None:
         """Every event in its order."""
@@ -70,14 +68,14 @@ class AccountRun:
             moment = key // count
             if moment % _PHASES == _AT_CLOSE:
                 self._decide(seat, moment // _PHASES)
-            elif seat.order is not None:
-                self._enter(seat, seat.order)
+            elif seat.value is not None:
+                self._enter(seat, seat.value)
             elif seat.walk is not None:
                 self._book(seat, seat.walk)
 
     def open_trades(self) -> tuple[TradeRecord, ...]:
         """Trades that the candles ended before."""
-        return tuple(_record(walk) for walk in self.held.values())
+        return tuple(walk.record() for walk in self.held.values())
 
     def _push(self, seat: _Seat, index: int, phase: int) -> int:
         """The event's key; it is in the queue."""
@@ -94,26 +92,21 @@ class AccountRun:
 
     def _decide(self, seat: _Seat, step: int) -> None:
         """At a close that wants an entry: protections, limits, size; as `decide` in `apex/step.py`."""
-        self.ledger.settle(step, list(self.held.values()))
+        self.ledger.settle(step, self.held)
         index = seat.cues.entries[seat.candidate]
         value = self._sized(seat, index, step)
         if isinstance(value, Denial):
             self._seek(seat, index + 1)
             return
         self.pending[seat.number] = value
-        tape = seat.tape
-        if index + 1 == len(tape):
-            return
-        bracket = bracket_for("entry", seat.cues.atr[index], self.rules.params)
-        at_ms = tape.time_ms[index + 1]
-        seat.order = MarketOrder("entry", tape.symbol, Side.BUY, Reason.ENTRY, at_ms, value=value, bracket=bracket)
-        self._push(seat, index + 1, AT_OPEN)
+        if index + 1 < len(seat.tape.close):
+            seat.value = value
+            self._push(seat, index + 1, AT_OPEN)
 
     def _sized(self, seat: _Seat, index: int, step: int) -> int | Denial:
         ledger, rules, limits = self.ledger, self.rules, self.rules.limits
-        opened_ms = self.steps.opens_ms[step]
-        day = day_of(opened_ms)
-        paused = entries_paused(ledger, day, week_of(opened_ms))
+        day = self.steps.opens_ms[step] // DAY_MS
+        paused = entries_paused(ledger, day, (day + 3) // 7)
         if paused is not None:
             return paused
         coming = len(self.pending)
@@ -122,13 +115,14 @@ class AccountRun:
         if limits.positions is not None and len(self.held) + coming >= limits.positions:
             return Denial.POSITIONS
         week = week_factor(ledger.week_base, ledger.equity, rules.params)
-        fraction = fraction_of(seat.cues.score[index], rules.params, rules.profile, week)
+        cues = seat.cues
+        fraction = fraction_of(cues.score[index], rules.params, rules.profile, week)
         return entry_value(
             portion(ledger.equity, fraction),
             self._room(step),
             symbol=seat.tape.symbol,
             price=seat.tape.close[index],
-            atr=seat.cues.atr[index],
+            atr=cues.atr[index],
             params=rules.params,
             profile=rules.profile,
             limits=limits,
@@ -138,19 +132,21 @@ class AccountRun:
     def _room(self, step: int) -> Room:
         """What is left beside positions and entries that are on their way."""
         ledger = self.ledger
-        exposure = sum([ledger.journals[number].value_at(step) for number in self.held])
+        exposure = 0
+        for number in self.held:
+            exposure += ledger.journals[number].value_at(step)
         cash, taker = ledger.cash, self.rules.venue.fees.taker
         for value in self.pending.values():
             exposure += value
             cash -= value + fee_of(value, taker)
-        return Room(ledger.equity, exposure, cash)
+        return Room._make((ledger.equity, exposure, cash))
 
-    def _enter(self, seat: _Seat, order: MarketOrder) -> None:
+    def _enter(self, seat: _Seat, value: int) -> None:
         """The open behind a decision: the trade is walked to its end, and its entry booked."""
         index = seat.cues.entries[seat.candidate] + 1
-        seat.order = None
+        seat.value = None
         del self.pending[seat.number]
-        walk = seat.walker.walk(order, index, self.ledger.cash)
+        walk = seat.walker.walk(value, index, self.ledger.cash)
         if walk is None:
             self._seek(seat, index)
             return
@@ -159,67 +155,29 @@ class AccountRun:
         self._book(seat, walk)
 
     def _book(self, seat: _Seat, walk: Walk) -> None:
-        """Moments of a trade, as long as nothing else comes before the next."""
-        events, moments = self.events, walk.moments
-        while walk.booked < len(moments):
-            moment = moments[walk.booked]
-            if walk.booked:
-                key = (seat.tape.step_of[moment.index] * _PHASES + moment.phase) * len(self.seats) + seat.number
-                if events and events[0] < key:
+        """Moments of a trade, the one that is due and those behind it, as long as nothing else comes before."""
+        events, moments, ledger, places = self.events, walk.moments, self.ledger, seat.tape.step_of
+        number, count = seat.number, len(self.seats)
+        for booked in range(walk.booked, len(moments)):
+            moment = moments[booked]
+            step = places[moment.index]
+            if events and booked > walk.booked:
+                key = (step * _PHASES + moment.phase) * count + number
+                if events[0] < key:
                     heappush(events, key)
+                    walk.booked = booked
                     return
-            self._book_moment(seat, walk)
+            ledger.book(number, step, walk, moment)
+        walk.booked = len(moments)
+        ledger.orders += len(walk.fills)
         if walk.closed:
             self._close(seat, walk)
 
-    def _book_moment(self, seat: _Seat, walk: Walk) -> None:
-        moments = walk.moments
-        moment = moments[walk.booked]
-        if walk.booked == 0:
-            entry = walk.fills[0]
-            flow, count = -entry.value - entry.fee, 1
-            walk.quantity = entry.quantity
-        else:
-            fills = walk.fills[moments[walk.booked - 1].fills : moment.fills]
-            flow, count = 0, len(fills)
-            for fill in fills:
-                flow += fill.value - fill.fee
-                walk.quantity -= fill.quantity
-        walk.booked += 1
-        walk.flow += flow
-        self.ledger.booked(seat.number, seat.tape.step_of[moment.index], moment.index, flow, walk.quantity, count)
-
     def _close(self, seat: _Seat, walk: Walk) -> None:
         """The trade has ended; its symbol may enter again at the close of the same candle."""
-        record = _record(walk)
+        record = walk.record()
         self.trades.append(record)
         self.ledger.lost_or_won(record.realized_pnl, walk.fills[-1].market_time)
         seat.walk = None
         del self.held[seat.number]
         self._seek(seat, walk.moments[-1].index)
-
-
-def _record(walk: Walk) -> TradeRecord:
-    entry, exits, last = walk.fills[0], walk.fills[1:], walk.fills[-1]
-    sold = proceeds = fees = 0
-    for fill in exits:
-        sold += fill.quantity
-        proceeds += fill.value
-        fees += fill.fee
-    paid = paid_for(sold, entry.quantity, entry.value + entry.fee)
-    return TradeRecord(
-        entry.symbol,
-        entry.market_time,
-        last.market_time if walk.closed else None,
-        entry.price,
-        entry.quantity,
-        entry.value,
-        entry.fee + fees,
-        proceeds - fees - paid,
-        last.reason if walk.closed else None,
-        tuple([_exit(fill) for fill in exits]),
-    )
-
-
-def _exit(fill: Fill) -> Exit:
-    return Exit(fill.market_time, fill.price, fill.quantity, fill.fee, fill.reason)

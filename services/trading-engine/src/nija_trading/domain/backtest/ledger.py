@@ -9,7 +9,7 @@ the live engine goes over each close.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -18,11 +18,10 @@ from nija_trading.domain.apex.protections import (
     at_close,
     day_of,
     streak_after,
-    week_of,
 )
 from nija_trading.domain.apex.step import Rulebook
 from nija_trading.domain.backtest.tape import Steps, Tape
-from nija_trading.domain.backtest.walk import Walk
+from nija_trading.domain.backtest.walk import Moment, Walk
 from nija_trading.domain.market.candles import DAY_MS, Ints
 from nija_trading.domain.matching.money import value_of
 
@@ -42,7 +41,8 @@ class Journal:
 
     def value_at(self, step: int) -> int:
         """Worth at a step, at the symbol's last close."""
-        last = bisect_right(self.tape.step_of, step) - 1
+        places = self.tape.step_of
+        last = step if isinstance(places, range) else bisect_right(places, step) - 1
         if last < 0:
             return 0
         quantity = self.quantities[bisect_right(self.candles, last) - 1]
@@ -95,6 +95,11 @@ class Ledger:
         """At least the highest equity at a close; exactly that of all closes up to `exact`."""
         self.exact = self.settled
         self.exact_peak = cash
+        profile = rules.profile
+        self.kept_day, self.kept_week, self.kept_peak = (
+            1 - rate for rate in (profile.daily_loss, rules.params.week_stop, profile.drawdown)
+        )
+        """Of its base, what a limit leaves."""
         self.bare = cash
         """Equity without the trades of `lately`."""
         self.lately: list[Walk] = []
@@ -108,15 +113,15 @@ class Ledger:
         self.trades_day = day
         self.lately.append(walk)
 
-    def booked(self, number: int, step: int, index: int, flow: int, quantity: int, fills: int) -> None:
-        """Fills of a symbol's candle: the cash they moved, and the quantity that is held after them."""
-        self.cash += flow
-        self.orders += fills
+    def book(self, number: int, step: int, walk: Walk, moment: Moment) -> None:
+        """A moment of a trade in symbol number `number`: its cash, and what is held after it."""
+        self.cash += moment.flow - walk.flow
+        walk.flow = moment.flow
         self.cash_steps.append(step)
         self.cash_after.append(self.cash)
         journal = self.journals[number]
-        journal.candles.append(index)
-        journal.quantities.append(quantity)
+        journal.candles.append(moment.index)
+        journal.quantities.append(moment.quantity)
 
     def lost_or_won(self, profit: int, time_ms: int) -> None:
         """A trade has ended."""
@@ -132,8 +137,10 @@ class Ledger:
 
     def equity_at(self, step: int) -> int:
         """Equity at the closes of a step whose fills are booked."""
-        cash = self.cash_after[bisect_right(self.cash_steps, step) - 1]
-        return cash + sum([journal.value_at(step) for journal in self.journals])
+        equity = self.cash_after[bisect_right(self.cash_steps, step) - 1]
+        for journal in self.journals:
+            equity += journal.value_at(step)
+        return equity
 
     def curve(self, first: int, last: int) -> Ints:
         """Equity at each step from `first` to `last`, both included."""
@@ -147,47 +154,55 @@ class Ledger:
 
     # -- protections -------------------------------------------------------------------------------------
 
-    def settle(self, step: int, walking: Sequence[Walk]) -> None:
-        """Bring the protections up to the closes of `step`; `walking` are the trades still open then."""
+    def settle(self, step: int, held: Mapping[int, Walk]) -> None:
+        """Bring the protections up to the closes of `step`; `held` are the trades still open then, by symbol."""
         if step == self.settled:
             return
-        opened_ms = self.steps.opens_ms[step]
-        day, week = day_of(opened_ms), week_of(opened_ms)
-        least, most = self.bare, self.bare
+        least = most = self.bare
         for walk in self.lately:
             least += walk.least
             most += walk.most
-        if self._may_bind(least, most):
+        if self.day is None or self._may_bind(least, most):
             self._settle_exactly(step)
         else:
+            day = self.steps.opens_ms[step] // DAY_MS
             if day != self.day:
-                self.day, self.day_base = day, self._base(day * DAY_MS)
-            if week != self.week:
-                self.week, self.week_base = week, self._base((week * 7 - 3) * DAY_MS)
-            self.peak = max(self.peak, most)
-            self.equity = self.equity_at(step)
+                self._new_day(day, step)
+            if most > self.peak:
+                self.peak = most
+            self.equity = self.cash + sum([self.journals[number].value_at(step) for number in held])
         self.settled = step
-        self.lately = list(walking)
-        self.bare = self.cash - sum([walk.flow for walk in walking])
+        self.lately = list(held.values())
+        self.bare = self.cash - sum([walk.flow for walk in self.lately])
 
     def _may_bind(self, least: int, most: int) -> bool:
-        """Whether equity between these bounds can have reached a limit at a close since the last look."""
-        profile, limits, params = self.rules.profile, self.rules.limits, self.rules.params
-        if self.day is None:
-            return True
-        day_base, week_base = max(self.day_base, most, self.equity), max(self.week_base, most, self.equity)
+        """Whether equity between these bounds can have reached a limit at a close since the last look.
+
+        A base that came up since then is an equity of these closes, or that of the last look.
+        """
+        day_base = max(self.day_base, self.equity, most)
+        week_base = max(self.week_base, self.equity, most)
+        peak = max(self.peak, most)
         near = least / _NEAR
+        limit = self.rules.limits.daily_loss
         return (
-            near <= day_base * (1 - profile.daily_loss)
-            or near <= week_base * (1 - params.week_stop)
-            or near <= max(self.peak, most) * (1 - profile.drawdown)
-            or (limits.daily_loss is not None and near <= day_base - limits.daily_loss)
+            near <= day_base * self.kept_day
+            or near <= week_base * self.kept_week
+            or near <= peak * self.kept_peak
+            or (limit is not None and near <= day_base - limit)
         )
 
-    def _base(self, begins_ms: int) -> int:
-        """Equity at the last close before a day or a week, at first the starting cash."""
-        before = bisect_left(self.steps.opens_ms, begins_ms) - 1
-        return self.cash_after[0] if before < self.steps.first else self.equity_at(before)
+    def _new_day(self, day: int, step: int) -> None:
+        """The bases of a day that begins since the last look, and of its week if that does too."""
+        self.day, self.day_base = day, self._base(self.steps.day_begins[step])
+        week = (day + 3) // 7
+        if week != self.week:
+            begins_ms = (week * 7 - 3) * DAY_MS
+            self.week, self.week_base = week, self._base(bisect_left(self.steps.opens_ms, begins_ms, 0, step))
+
+    def _base(self, begins: int) -> int:
+        """Equity at the last close before a day or week whose first step this is, at first the starting cash."""
+        return self.cash_after[0] if begins <= self.steps.first else self.equity_at(begins - 1)
 
     def _settle_exactly(self, step: int) -> None:
         """Every close since the last look, by the live engine's rule; those that change nothing are left out."""

@@ -15,17 +15,20 @@ import numpy as np
 from nija_trading.domain.apex.features import Features
 from nija_trading.domain.apex.signals import Signals, signals
 from nija_trading.domain.apex.step import Rulebook
-from nija_trading.domain.market.candles import Candles, Floats, Ints
+from nija_trading.domain.market.candles import DAY_MS, Candles, Floats, Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Steps:
     """The steps of a run: their closing times, and the first at which anything is decided."""
 
+    timeframe_ms: int
     closes_ms: Ints
     opens_ms: Sequence[int]
     """Openings of the candles that close at each step."""
     first: int
+    day_begins: Sequence[int]
+    """The first step of each step's day, by the openings of candles."""
 
     @classmethod
     def of(cls, feeds: Mapping[str, Candles], pairs: Sequence[str], warm_up: int) -> Steps:
@@ -37,13 +40,13 @@ class Steps:
             raise ValueError("a timeline needs feeds of exactly one timeframe")
         frame = next(iter(feeds.values())).timeframe_ms
         traded = [feeds[symbol].time_ms for symbol in pairs if symbol in feeds]
-        if len(traded) == 1:
-            opens = traded[0]
-        else:
-            opens = np.unique(np.concatenate([*traded, np.empty(0, dtype=np.int64)]))
+        opens = traded[0] if len(traded) == 1 else np.unique(np.concatenate([*traded, np.empty(0, dtype=np.int64)]))
         ready = [candles.time_ms[warm_up - 1] for candles in feeds.values() if len(candles) >= warm_up]
         first = int(np.searchsorted(opens, min(ready))) if ready else len(opens)
-        return cls(opens + frame, integers(opens), first)
+        days = opens // DAY_MS
+        begins = np.zeros(len(days), dtype=np.int64)
+        begins[1:] = np.where(days[1:] != days[:-1], np.arange(1, len(days)), 0)
+        return cls(frame, opens + frame, integers(opens), first, integers(np.maximum.accumulate(begins)))
 
     def __len__(self) -> int:
         return len(self.closes_ms)

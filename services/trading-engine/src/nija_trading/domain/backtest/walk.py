@@ -8,56 +8,108 @@ every other the paper broker's own `SymbolBook` meets the candle, and `guarding.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
-from math import inf
+from math import ceil, inf
 from typing import NamedTuple
 
 from nija_trading.domain.apex import guarding
 from nija_trading.domain.apex.step import Rulebook
+from nija_trading.domain.backtest.result import Exit, TradeRecord
 from nija_trading.domain.backtest.tape import Cues, Tape
-from nija_trading.domain.matching.book import Holding
-from nija_trading.domain.matching.orders import Fill, MarketOrder, Reason, RestingStop, Side
-from nija_trading.domain.matching.symbol_book import SymbolBook
+from nija_trading.domain.matching.orders import Fill, Reason
+from nija_trading.domain.matching.position import paid_for
+from nija_trading.domain.matching.symbol_book import Guarded, SymbolBook
 from nija_trading.domain.matching.terms import MarketRules
 
 AT_OPEN, INSIDE = 0, 1
 """When a candle's fills come: all opens of a step come before what happens inside its candles."""
 
 
+_ENTRY, _TRAILING = Reason.ENTRY, Reason.TRAILING_STOP
+
+
 class Moment(NamedTuple):
-    """Fills of one candle's open, or of its inside: those up to number `fills` of the trade."""
+    """Fills of one candle's open or of its inside, and what the trade has become by then.
+
+    `flow` is the cash that it has moved since its beginning, `quantity` what is held, `fills` their number so far.
+    """
 
     index: int
     phase: int
+    flow: int
+    quantity: int
     fills: int
+
+
+# As in `symbol_book.py`: made by the thousand.
+_moment, _exit, _record = Moment._make, Exit._make, TradeRecord._make
 
 
 class Walk:
     """A trade as it will go. `moments` begins with the entry's; `closed` is False where candles end before it does.
 
-    `least` and `most` bound what the trade adds to the account's equity at any close, from before its entry on.
+    `least` and `most` bound what the trade adds to the account's equity at any close, from before its entry on;
+    `floor` and `top` are the bounds of the closes while something is held. The first `booked` moments have come.
     """
 
-    __slots__ = ("booked", "closed", "fills", "flow", "least", "moments", "most", "quantity")
+    __slots__ = ("booked", "closed", "fees", "fills", "flow", "least", "moments", "most", "proceeds")
 
     def __init__(self, fills: list[Fill], moments: list[Moment], closed: bool, floor: float, top: float) -> None:
         self.fills = fills
         self.moments = moments
         self.closed = closed
         self.booked = 0
-        """Moments that are booked; `flow` is the cash that they moved, `quantity` what is held after them."""
         self.flow = 0
-        self.quantity = 0
+        fees = worth = 0
+        for fill in fills:
+            fees += fill.fee
+            worth += fill.value
+            if fill.price < floor:
+                floor = fill.price
+            elif fill.price > top:
+                top = fill.price
         entry = fills[0]
-        flow, quantity = -entry.value - entry.fee, entry.quantity
-        least, most = min(0, flow + int(floor * quantity) - 1), max(0, flow + int(top * quantity) + 1)
-        for fill in fills[1:]:
-            flow += fill.value - fill.fee
-            quantity -= fill.quantity
-            least = min(least, flow + int(floor * quantity) - 1)
-            most = max(most, flow + int(top * quantity) + 1)
-        self.least = least
-        self.most = most
+        self.fees = fees
+        self.proceeds = worth - entry.value
+        slack = len(fills) + 1
+        least = int(floor * entry.quantity) - entry.value - fees - slack
+        most = int(top * entry.quantity) - entry.value + slack
+        self.least = least if least < 0 else 0
+        self.most = most if most > 0 else 0
+
+    def record(self) -> TradeRecord:
+        """The trade as the result tells of it."""
+        fills = self.fills
+        entry, last = fills[0], fills[-1]
+        exits = tuple(
+            [_exit((fill.market_time, fill.price, fill.quantity, fill.fee, fill.reason)) for fill in fills[1:]]
+        )
+        bought, left = entry.quantity, self.moments[-1].quantity
+        paid = paid_for(bought - left, bought, entry.value + entry.fee)
+        profit = self.proceeds - (self.fees - entry.fee) - paid
+        closed_ms, reason = (last.market_time, last.reason) if self.closed else (None, None)
+        return _record(
+            (
+                entry.symbol,
+                entry.market_time,
+                closed_ms,
+                entry.price,
+                bought,
+                entry.value,
+                self.fees,
+                profit,
+                reason,
+                exits,
+            )
+        )
+
+
+class TradeBook(SymbolBook):
+    """A symbol's book for one trade: nobody asks which of its orders ended with it."""
+
+    __slots__ = ()
+
+    def closed(self, held: Guarded) -> None:
+        """The trade is over."""
 
 
 class Walker:
@@ -68,57 +120,63 @@ class Walker:
         self.cues = cues
         self.rules = rules
         self.market: MarketRules = rules.venue.rules(tape.symbol)
-        self.hold_ms = guarding.maximum_hold_ms(rules.params)
+        self.ladder = guarding.ladder_of("entry", rules.params)
+        self.hold_ms = ceil(guarding.maximum_hold_ms(rules.params))
+        self.hold_candles = self.hold_ms // tape.candles.timeframe_ms + 2
 
-    def walk(self, order: MarketOrder, index: int, cash: int) -> Walk | None:
-        """The trade that an entry order opens at the open of candle `index`; None where it is not filled."""
-        tape, params = self.tape, self.rules.params
+    def walk(self, value: int, index: int, cash: int) -> Walk | None:
+        """The trade that an entry of `value` opens at the open of candle `index`; None where it is not filled."""
+        tape, params, atr = self.tape, self.rules.params, self.cues.atr
         low, high, close = tape.low, tape.high, tape.close
-        book = SymbolBook(tape.symbol, self.rules.venue.fees, self.market, cash, time_ms=tape.time_ms[index])
-        book.market(order, tape.open[index])
+        book = TradeBook(tape.symbol, self.rules.venue.fees, self.market, cash, tape.time_ms[index], [])
+        bracket = guarding.bracket_of("stop", self.ladder, atr[index - 1], params)
+        book.bought("entry", _ENTRY, bracket, tape.open[index], value)
         held = book.held
         if held is None or held.stop is None:
             return None
-        entry, stop = book.fills[0].price, held.stop.price
+        fills, entry, stop = book.fills, book.fills[0].price, held.stop
         floor = min(stop, low[index])
         arm = top = guarding.armed_from(entry, params)
         armed, best = False, -inf
         leave = self._leave(index)
-        last = min(leave + 1, len(tape))
-        moments = [Moment(index, AT_OPEN, 1)]
+        last = min(leave + 1, len(low))
+        moments = [_moment((index, AT_OPEN, book.cash - cash, held.quantity, 1))]
         here = index
         while True:
-            level = min([level.price for level in book.held.levels], default=inf) if book.held else inf
+            level = _lowest(held)
             if armed:
                 here, stop, best = self._trail(here, last, stop, best, level, entry)
+                held.stop, held.stop_reason = stop, _TRAILING
             else:
-                here = _touch(low, high, here, last, stop, min(level, arm))
+                trigger = level if level < arm else arm
+                while here < last and low[here] > stop and high[here] < trigger:
+                    here += 1
             if here == last:
                 break
             if high[here] > top:
                 top = high[here]
+            self._meet(book, here, cash, moments)
+            if held.quantity == 0:
+                return Walk(fills, moments, True, floor, top if top > best else best)
             if armed:
-                _move_stop(book, stop)
-            self._meet(book, here, here > index, moments)
-            if book.held is None:
-                return Walk(book.fills, moments, True, floor, max(top, best))
-            if armed or high[here] >= arm:
-                best = max(best, close[here]) if armed else max(close[index : here + 1])
-                armed = True
-                stop = guarding.trailed(stop, entry, best, self.cues.atr[here], params, self.market)
+                best = max(best, close[here])
+                stop = guarding.trailed(stop, entry, best, atr[here], params, self.market)
+            elif high[here] >= arm:
+                armed, best = True, max(close[index : here + 1])
+                stop = guarding.trailed(stop, entry, best, atr[here], params, self.market)
             here += 1
-        if last < len(tape):
-            if armed:
-                _move_stop(book, stop)
+        if last < len(low):
             self._end(book, leave, index)
-            moments.append(Moment(last, AT_OPEN, len(book.fills)))
-        return Walk(book.fills, moments, last < len(tape), floor, max(top, best))
+            moments.append(_moment((last, AT_OPEN, book.cash - cash, 0, len(fills))))
+        return Walk(fills, moments, last < len(low), floor, top if top > best else best)
 
     def _leave(self, index: int) -> int:
         """The first candle, from the entry's on, whose close ends the trade by signal or time."""
         leaves, times = self.cues.leaves, self.tape.time_ms
         number = bisect_left(leaves, index)
-        over = bisect_left(times, times[index] + self.hold_ms, index)
+        # Candles lie a timeframe apart at least.
+        latest = min(index + self.hold_candles, len(times))
+        over = bisect_left(times, times[index] + self.hold_ms, index, latest)
         return min(leaves[number], over) if number < len(leaves) else over
 
     def _trail(
@@ -126,30 +184,33 @@ class Walker:
     ) -> tuple[int, float, float]:
         """(first candle that touches something or `last`, stop, best close) of an armed trade."""
         low, high, close, atr = self.tape.low, self.tape.high, self.tape.close, self.cues.atr
-        params, market, trailed = self.rules.params, self.market, guarding.trailed
+        params, market = self.rules.params, self.market
+        distance = params.trailing_atr
         for here in range(start, last):
             if low[here] <= stop or high[here] > level:
                 return here, stop, best
             if close[here] > best:
                 best = close[here]
-            stop = trailed(stop, entry, best, atr[here], params, market)
+            if best - distance * atr[here] > stop:
+                stop = guarding.trailed(stop, entry, best, atr[here], params, market)
         return last, stop, best
 
-    def _meet(self, book: SymbolBook, here: int, opens: bool, moments: list[Moment]) -> None:
-        """A candle that is not quiet; the entry's own has met its open already."""
-        tape = self.tape
+    def _meet(self, book: SymbolBook, here: int, cash: int, moments: list[Moment]) -> None:
+        """A candle that is not quiet; the entry's own has met its open already. `cash` was before the trade."""
+        tape, fills, held = self.tape, book.fills, book.held
+        if held is None:
+            return
+        opened = tape.open[here]
         book.time_ms = tape.time_ms[here]
-        filled = len(book.fills)
-        if opens:
-            book.at_open(tape.open[here])
-            if len(book.fills) > filled:
-                filled = len(book.fills)
-                moments.append(Moment(here, AT_OPEN, filled))
-            if book.held is None:
-                return
-        book.path(tape.open[here], tape.high[here], tape.low[here], tape.close[here])
-        if len(book.fills) > filled:
-            moments.append(Moment(here, INSIDE, len(book.fills)))
+        filled = len(fills)
+        if here > moments[0].index:
+            book.at_open(opened)
+            if len(fills) > filled:
+                filled = len(fills)
+                moments.append(_moment((here, AT_OPEN, book.cash - cash, held.quantity, filled)))
+        book.path(opened, tape.high[here], tape.low[here], tape.close[here])
+        if len(fills) > filled:
+            moments.append(_moment((here, INSIDE, book.cash - cash, held.quantity, len(fills))))
 
     def _end(self, book: SymbolBook, leave: int, index: int) -> None:
         """The open behind a close that decided to leave: the stop and the levels still come first."""
@@ -161,22 +222,17 @@ class Walker:
         reason = guarding.exit_reason(opposite, signalled and not opposite, held_ms, self.rules.params)
         if reason is None:
             raise ValueError(f"nothing ends the trade at candle {leave}")
+        opened = self.tape.open[leave + 1]
         book.time_ms = times[leave + 1]
-        book.orders = [MarketOrder("exit", self.tape.symbol, Side.SELL, reason, book.time_ms)]
-        book.at_open(self.tape.open[leave + 1])
+        book.at_open(opened)
+        if book.held is not None:
+            book.sold(book.held, "exit", reason, opened)
 
 
-def _touch(low: Sequence[float], high: Sequence[float], start: int, last: int, stop: float, trigger: float) -> int:
-    """The first candle that touches the stop or reaches the trigger; `last` where none does."""
-    for here in range(start, last):
-        if low[here] <= stop or high[here] >= trigger:
-            return here
-    return last
-
-
-def _move_stop(book: SymbolBook, price: float) -> None:
-    """The stop of an armed trade, as `move_stop` leaves it in the paper book."""
-    held = book.held
-    if held is not None and held.stop is not None:
-        stop = RestingStop(held.stop.order_id, price, Reason.TRAILING_STOP)
-        book.held = Holding(held.quantity, held.active_from, stop, held.levels)
+def _lowest(held: Guarded) -> float:
+    """The lowest of the levels that rest."""
+    lowest = inf
+    for level in held.levels:
+        if level.price < lowest:
+            lowest = level.price
+    return lowest

@@ -53,8 +53,7 @@ class EndReason(StrEnum):
     POSITION_CLOSED = "position_closed"
 
 
-@dataclass(frozen=True, slots=True)
-class BracketLevel:
+class BracketLevel(NamedTuple):
     """A take-profit level that is still to be placed: gain over the entry, share of what then remains."""
 
     order_id: str
@@ -62,8 +61,7 @@ class BracketLevel:
     share: float
 
 
-@dataclass(frozen=True, slots=True)
-class Bracket:
+class Bracket(NamedTuple):
     """Stop and take-profit levels that come to life with the fill of an entry.
 
     The stop's distance is `multiple` times `atr`, the range at the signal, clamped to `minimum` and `maximum`,
@@ -82,17 +80,25 @@ class Bracket:
         """Price of the stop of an entry at `entry`, rounded down to the tick."""
         return first_stop(entry, self.atr, self.multiple, self.minimum, self.maximum, rules)
 
-    def level_price(self, level: BracketLevel, entry: float, fees: FeeSchedule, rules: MarketRules) -> float:
-        """Price of a level: net of the entry's taker fee and its own maker fee, rounded up to the tick."""
-        if self.gross_levels:
-            return rules.price_up(entry * (1 + level.gain))
-        return rules.price_up(entry * (1 + fees.taker) / (1 - fees.maker) * (1 + level.gain))
+    def resting_levels(self, entry: float, fees: FeeSchedule, rules: MarketRules) -> list[RestingLevel]:
+        """The levels: net of the entry's taker fee and their own maker fee, rounded up to the tick."""
+        even = entry if self.gross_levels else entry * (1 + fees.taker) / (1 - fees.maker)
+        if rules.tick is None:
+            made = RestingLevel._make
+            return [made((order_id, even * (1 + gain), share)) for order_id, gain, share in self.levels]
+        return [
+            RestingLevel(level.order_id, rules.price_up(even * (1 + level.gain)), level.share) for level in self.levels
+        ]
 
 
 def first_stop(entry: float, atr: float, multiple: float, minimum: float, maximum: float, rules: MarketRules) -> float:
     """A stop `multiple` x `atr` below `entry`, clamped to fractions of it, rounded down to the tick."""
-    distance = min(max(multiple * atr, minimum * entry), maximum * entry)
-    return rules.price_down(entry - distance)
+    distance, least, most = multiple * atr, minimum * entry, maximum * entry
+    if distance < least:
+        distance = least
+    if distance > most:
+        distance = most
+    return entry - distance if rules.tick is None else rules.price_down(entry - distance)
 
 
 @dataclass(frozen=True, slots=True)
