@@ -101,11 +101,22 @@ class Performance:
 
 def with_trade(result: DayResult, *, pnl: Units, fees: Units, duration_ms: int) -> DayResult:
     """The day with one more closed trade; `pnl` is net of `fees`."""
-    return with_trades(result, [ClosedTrade(0, pnl, fees, duration_ms)])
+    return _day_after(result.day, result, [ClosedTrade(0, pnl, fees, duration_ms)])
 
 
-def with_trades(result: DayResult, trades: Iterable[ClosedTrade]) -> DayResult:
-    """The day with more closed trades, all of that day."""
+def results_by_day(trades: Iterable[ClosedTrade]) -> list[DayResult]:
+    """The days on which trades were closed, in order."""
+    days: dict[int, list[ClosedTrade]] = {}
+    for trade in trades:
+        days.setdefault(trade.closed_ms // DAY_MS, []).append(trade)
+    return [_day_after(day, _NO_TRADES, days[day]) for day in sorted(days)]
+
+
+_NO_TRADES = DayResult(0)
+
+
+def _day_after(day: int, result: DayResult, trades: Iterable[ClosedTrade]) -> DayResult:
+    """A day that begins with the sums of `result` and goes on with these trades."""
     count, wins, losses = result.trades, result.wins, result.losses
     gross_win, gross_loss = result.gross_win, result.gross_loss
     largest_win, largest_loss = result.largest_win, result.largest_loss
@@ -123,7 +134,7 @@ def with_trades(result: DayResult, trades: Iterable[ClosedTrade]) -> DayResult:
             gross_loss += pnl
             largest_loss = min(pnl, largest_loss or 0)
     return DayResult(
-        day=result.day,
+        day=day,
         trades=count,
         wins=wins,
         losses=losses,
@@ -135,14 +146,6 @@ def with_trades(result: DayResult, trades: Iterable[ClosedTrade]) -> DayResult:
         duration_ms=held_ms,
         deposits=result.deposits,
     )
-
-
-def results_by_day(trades: Iterable[ClosedTrade]) -> list[DayResult]:
-    """The days on which trades were closed, in order."""
-    days: dict[int, list[ClosedTrade]] = {}
-    for trade in trades:
-        days.setdefault(trade.closed_ms // DAY_MS, []).append(trade)
-    return [with_trades(DayResult(day), days[day]) for day in sorted(days)]
 
 
 def every_day(results: Sequence[DayResult], first: int, last: int) -> list[DayResult]:

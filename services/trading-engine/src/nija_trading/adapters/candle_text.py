@@ -18,9 +18,12 @@ from nija_trading.domain.market.candles import Candles, Floats, Ints
 COLUMNS = ("timestamp_ms", "open", "high", "low", "close", "volume")
 HEADER = ",".join(COLUMNS)
 
-_PLAIN = b"0123456789.eE+-,\n"
+_PLAIN = b"0123456789.eE-,\n"
+_PIECE = 1 << 17
+"""Text is parsed in pieces of about so many bytes: the memory of one serves the next."""
 _COMMA, _NEWLINE = 44, 10
 _LONGEST_TIME = 15
+_LATEST = 10.0**_LONGEST_TIME
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -40,7 +43,9 @@ class Parsed(NamedTuple):
 
 def parse(data: bytes, timeframe_ms: int) -> Parsed:
     """The candles of a file's text (UTF-8, `\\n` or `\\r\\n`)."""
-    data = data.removeprefix(_BYTE_ORDER_MARK).replace(b"\r\n", b"\n")
+    data = data.removeprefix(_BYTE_ORDER_MARK)
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n")
     columns = _at_once(data)
     if columns is None:
         return _row_by_row(data, timeframe_ms)
@@ -86,29 +91,39 @@ def _at_once(data: bytes) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats]
     body = body.rstrip(b"\n")
     if not body or not set(COLUMNS) <= set(names) or len(set(names)) < len(names) or body.translate(None, _PLAIN):
         return None
-    if b",-" in body or b"\n-" in body or body.startswith(b"-"):
-        return None
-    width = len(names)
-    text = np.frombuffer(body, dtype=np.uint8)
-    separators = text[(text == _COMMA) | (text == _NEWLINE)]
-    ends = separators[width - 1 :: width]
-    if len(separators) % width != width - 1 or np.count_nonzero(separators == _NEWLINE) != len(ends):
-        return None
-    if (ends != _NEWLINE).any():
-        return None
-    try:
-        flat = orjson.loads(b"[" + body.replace(b"\n", b",") + b"]")
-    except orjson.JSONDecodeError:
+    if b"-" in body and (b",-" in body or b"\n-" in body or body.startswith(b"-")):
         return None
     at = names.index("timestamp_ms")
-    if set(map(type, flat[at::width])) != {int} or max(flat[at::width]) >= 10**_LONGEST_TIME:
-        return None
-    rows = np.fromiter(flat, np.float64, len(flat)).reshape(-1, width)
-    if not np.isfinite(rows).all():
+    every = np.empty((body.count(b"\n") + 1) * len(names), dtype=np.float64)
+    done = start = 0
+    while start < len(body):
+        end = body.find(b"\n", start + _PIECE)
+        piece = body[start : end if end >= 0 else len(body)]
+        numbers = _numbers(piece, len(names), at)
+        if numbers is None:
+            return None
+        every[done : done + len(numbers)] = numbers
+        done, start = done + len(numbers), start + len(piece) + 1
+    rows = every.reshape(-1, len(names))
+    if not np.isfinite(rows).all() or rows[:, at].max() >= _LATEST:
         return None
     times = rows[:, at].astype(np.int64)
     opened, high, low, close, volume = (np.ascontiguousarray(rows[:, names.index(name)]) for name in COLUMNS[1:])
     return times, opened, high, low, close, volume
+
+
+def _numbers(piece: bytes, width: int, at: int) -> list[float] | None:
+    """The numbers of whole rows, one after another; None unless each row has `width`, a whole one at `at`."""
+    text = np.frombuffer(piece, dtype=np.uint8)
+    separators = text[np.flatnonzero(text <= _COMMA)]  # of the plain characters these are the comma and the line's end
+    ends = separators[width - 1 :: width] == _NEWLINE
+    if len(separators) % width != width - 1 or not ends.all() or np.count_nonzero(separators == _NEWLINE) != len(ends):
+        return None
+    try:
+        flat: list[float] = orjson.loads(b"[" + piece.replace(b"\n", b",") + b"]")
+    except orjson.JSONDecodeError:
+        return None
+    return flat if set(map(type, flat[at::width])) == {int} else None
 
 
 def _row_by_row(data: bytes, timeframe_ms: int) -> Parsed:

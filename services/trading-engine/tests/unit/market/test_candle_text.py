@@ -6,7 +6,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nija_trading.adapters import candle_text
@@ -37,6 +37,12 @@ NUMBERS = (
 TIMES = ("0", "3600000", "7200000", "-0", "00", "1e3", "3600000.0", "9" * 16, " 0", "")
 
 
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row or two in a piece."""
+    monkeypatch.setattr(candle_text, "_PIECE", 20)
+
+
 def alike(a: Parsed, b: Parsed) -> bool:
     return list(a.candles) == list(b.candles) and list(a.faults) == list(b.faults)
 
@@ -54,8 +60,8 @@ def row_by_row(data: bytes) -> Parsed:
     st.sampled_from(["", "\n", "\n\n", "\r\n"]),
     st.sampled_from([HEADER, "volume,close,low,high,open,timestamp_ms", HEADER + ",more", HEADER + ",open"]),
 )
-@settings(max_examples=400, deadline=None)
-def test_whatever_the_text_both_ways_read_the_same(rows: list[str], end: str, header: str) -> None:
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_the_text_both_ways_read_the_same(small_pieces: None, rows: list[str], end: str, header: str) -> None:
     data = ("\n".join([header, *rows]) + end).encode()
     assert alike(parse(data, HOUR_MS), row_by_row(data))
 
