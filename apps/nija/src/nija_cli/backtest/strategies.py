@@ -38,7 +38,7 @@ class Plan(NamedTuple):
 
 def plan_for(options: Options) -> Plan:
     """The run that the options describe. Raises WrongUsage, and Failed for a strategy's file that cannot be used."""
-    if options.strategy == APEX:
+    if options.strategy.lower() == APEX:  # the API writes it in capitals
         return _apex(options)
     given = [f"--{name.replace('_', '-')}" for name in APEX_ONLY if getattr(options, name) is not None]
     if given:
