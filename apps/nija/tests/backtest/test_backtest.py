@@ -99,7 +99,11 @@ def test_apex_is_the_engines_run_field_by_field(document: Callable[..., Any], ca
 
 
 def test_statistics_are_those_that_an_account_would_show(document: Callable[..., Any], candle_file: CandleFile) -> None:
-    found = document("--candles", candle_file(), "--risk-profile", "high")
+    path = candle_file()
+    found = document("--candles", path, "--risk-profile", "high")
+    times = load_file(path, "1h").time_ms
+    assert found["days"][0]["date"] == iso(int(times[99]))[:10], "the 100th candle is the first to decide"
+    assert found["days"][-1]["date"] == iso(int(times[-1]))[:10]
     trades = [
         ClosedTrade(
             _ms(t["closed_at"]), units(t["realized_pnl"]), units(t["fees"]), _ms(t["closed_at"]) - _ms(t["opened_at"])

@@ -96,7 +96,7 @@ def test_its_size_is_bounded(nija: Nija, candle_file: Callable[..., Path]) -> No
     assert all(len(text.split()) <= MOST_POINTS for text in points)
 
 
-@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=300), st.integers(10, 50))
+@given(st.lists(st.floats(-1e6, 1e6), min_size=60, max_size=300), st.integers(10, 80))
 @settings(max_examples=60, deadline=None)
 def test_a_thinned_curve_keeps_its_ends_and_extremes(values: list[float], most: int) -> None:
     curve = np.array(values)

@@ -88,3 +88,17 @@ def test_every_number_is_read_as_python_reads_it_and_written_so_that_it_is(seed:
     assert not found.faults
     assert list(found.candles) == list(candles)
     assert alike(found, row_by_row(text_of(candles)))
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("0,1,2,1,1\n3600000,1,2,1,1,5,5", "5 columns instead of 6"),
+        ("3600000.0,1,2,1,1,5", "timestamp_ms '3600000.0' is not a time"),
+        ("36e5,1,2,1,1,5", "timestamp_ms '36e5' is not a time"),
+    ],
+)
+def test_what_only_looks_like_plain_rows_is_refused(rows: str, said: str) -> None:
+    parsed = parse(f"{HEADER}\n{rows}\n".encode(), HOUR_MS)
+    assert parsed.faults[0].line == 2
+    assert said in parsed.faults[0].what
