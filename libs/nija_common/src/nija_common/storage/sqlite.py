@@ -124,6 +124,8 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             raise SettingsError(f"The database file {self.path} cannot be opened: {error}") from error
         self.incarnation = await self.engine.write(lambda unit: _create(unit.connection), deadline_s=30.0)
+        if not self.second:
+            await self.engine.write(lambda unit: sqlite_rights.free_all(unit.connection))
         await self.engine.read(self.lanes.load)
         self.tail.advance(await self.engine.read(sqlite_log.all_ends))
 
