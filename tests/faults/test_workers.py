@@ -13,7 +13,7 @@ import pytest
 from nija_common.testing.client import ApiClient
 from nija_common.testing.platforms import Distributed, wait_for
 
-USERS = 12
+USERS = 8
 LEASE_S = 10.0
 """The pool's default lease: a dead worker's shards are free after it at the latest."""
 TAKE_OVER_S = 8.0
