@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing_extensions import TypedDict
 
-from nija_analytics.domain.results import date_text
 from nija_analytics.domain.statistics import Performance
 from nija_common.values.money import Units, usd
+from nija_common.values.times import date_text
 
 
 class Metrics(TypedDict):

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from nija_analytics.consumers import SHARED
 from nija_analytics.answers import Answers
+from nija_analytics.consumers import SHARED
 from nija_analytics.deps import Deps
 from nija_analytics.domain.exports import Links
 from nija_analytics.handlers import admin_reads

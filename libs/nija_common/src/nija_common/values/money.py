@@ -41,7 +41,7 @@ def usd(amount: Units) -> float:
 
 def quantity(amount: Units) -> float:
     """For an answer: a quantity with up to 8 places."""
-    return float(decimal_of(amount))
+    return amount / SCALE
 
 
 def price(value: float, tick: float | None = None) -> float:

@@ -13,11 +13,10 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from nija_analytics.domain.exports import DataType, Format
-from nija_analytics.domain.results import date_text
 from nija_analytics.domain.statistics import DayResult
 from nija_analytics.domain.trades import PositionRecord, TradeRecord
 from nija_common.values.money import Units, quantity, usd
-from nija_common.values.times import iso, iso_or_none
+from nija_common.values.times import date_text, iso, iso_or_none
 
 Cell = str | int | float | None
 Row = Mapping[str, Cell]

@@ -11,9 +11,10 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from nija_analytics.domain.aggregates import MonthSum
-from nija_analytics.domain.results import EVERY, Breakdown, OneTrade, date_of, date_text, month_text
+from nija_analytics.domain.results import EVERY, Breakdown, OneTrade, date_of, month_text
 from nija_analytics.domain.statistics import MINUTE_MS, DayResult, total
 from nija_common.values.money import Units
+from nija_common.values.times import date_text
 
 Group = Literal["day", "week", "month"]
 

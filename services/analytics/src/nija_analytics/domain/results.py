@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
-from functools import lru_cache
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -88,12 +87,6 @@ def day_number(at_ms: int) -> int:
 def date_of(day: int) -> date:
     """The date of a day number."""
     return date.fromordinal(_EPOCH + day)
-
-
-@lru_cache(maxsize=8192)
-def date_text(day: int) -> str:
-    """`2026-01-29`; answers ask for the same days again and again."""
-    return date_of(day).isoformat()
 
 
 def number_of(day: date) -> int:
