@@ -130,10 +130,10 @@ async def test_a_read_model_that_was_built_anew_has_versions_that_mean_something
             uow = work.open()
             uow.save(*anew)
             await work.commit(uow)
-            ledgers, months = await results.ledger(NAME), await results.months(NAME, EVERY, None)
-            assert ledgers is not None
-            anew = [ledgers, *months]
-        assert ledgers.version == ledger.version
+            newest = await results.ledger(NAME)
+            assert newest is not None
+            anew = [newest, *await results.months(NAME, EVERY, None)]
+        assert anew[0].version == ledger.version
     assert (await data(traded, PERFORMANCE))["metrics"]["net_pnl"] == 7.0
 
 
