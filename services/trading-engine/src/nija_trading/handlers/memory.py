@@ -133,11 +133,13 @@ class HeldShard:
 
 @dataclass(slots=True)
 class Bot:
-    """One account of a held shard. `memory` None: it has to be read."""
+    """One account of a held shard. `memory` None: it has to be read. `rests`: the memory with which it lay down
+    (`rest.py`); it rests as long as that is its memory."""
 
     user_id: str
     shard: HeldShard
     memory: Memory | None = None
+    rests: Memory | None = None
 
     def taken(self) -> Memory | None:
         """The memory, which is not trusted again before it is put back."""
@@ -151,7 +153,8 @@ async def recall(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
     Whoever writes nothing else answers `kept`. Raises ShardLost.
     """
     bot.shard.check(deps.clock.monotonic())
-    return bot.taken() or await _read(deps, bot, uow)
+    memory = bot.taken()
+    return await _read(deps, bot, uow) if memory is None else carried(deps, bot, memory, memory.live())
 
 
 async def _read(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
@@ -189,7 +192,7 @@ def carried_to(market: Market, desk: Desk, target_ms: int, terms: Terms) -> Desk
     still to be read where it is."""
     broker = desk.ledger.broker
     while desk.ledger.matched_ms == desk.ledger.decided_ms < target_ms and not desk.waits_for_broker():
-        if not desk.positions and not desk.open_orders():
+        if not desk.positions and not desk.open_orders() and desk.ledger.state.equity == desk.book.cash:
             return fold_flat(desk, target_ms, market.last_open(broker, terms.pairs, target_ms), terms)
         step_ms = market.after(desk.ledger.decided_ms)
         if step_ms is None or step_ms > target_ms or market.waits(broker, seen(desk, terms), step_ms):
