@@ -27,7 +27,7 @@ from nija_trading.domain.trading import Mark
 from nija_trading.ports import Look
 
 LOOKS_KEPT = 4096
-"""So many candles and marks are kept as bots see them: a few steps of some hundred markets."""
+"""So many candles, marks and steps are kept as bots see them: a few steps of some hundred markets."""
 
 
 class ReplayMarket:
@@ -42,6 +42,7 @@ class ReplayMarket:
         # Of the steps that bots are at now: many of them ask for the same.
         self._close = lru_cache(maxsize=LOOKS_KEPT)(self._close_at)
         self._mark = lru_cache(maxsize=LOOKS_KEPT)(self._mark_at)
+        self._step_at = lru_cache(maxsize=LOOKS_KEPT)(self._timeline.step_at)
 
     @classmethod
     def of_folder(cls, folder: Path, speed: float) -> ReplayMarket:
@@ -77,20 +78,20 @@ class ReplayMarket:
         return clock.anchor_wall_ms + round(steps * self._interval_ms)
 
     def after(self, step_ms: int) -> int | None:
-        index = self._timeline.step_at(step_ms) + 1
+        index = self._step_at(step_ms) + 1
         return int(self._timeline.closes_ms[index]) if index < len(self._timeline) else None
 
     def closes(
         self, broker: str, symbols: Iterable[str], step_ms: int, profile: RiskProfile
     ) -> tuple[SymbolClose, ...]:
-        step = self._timeline.step_at(step_ms)
+        step = self._step_at(step_ms)
         if step < 0 or int(self._timeline.closes_ms[step]) != step_ms:
             return ()
         found = (self._close(symbol, step, profile) for symbol in symbols)
         return tuple(close for close in found if close is not None)
 
     def openings(self, broker: str, symbols: Iterable[str], step_ms: int) -> tuple[Opening, ...]:
-        step = self._timeline.step_at(step_ms) + 1
+        step = self._step_at(step_ms) + 1
         if step >= len(self._timeline):
             return ()
         found = []
@@ -178,4 +179,4 @@ class ReplayMarket:
         return self._signals[key]
 
     def _index(self, step_ms: int) -> int:
-        return max(0, self._timeline.step_at(step_ms))
+        return max(0, self._step_at(step_ms))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from nija_common.events.base import Event
 from nija_common.storage.unit_of_work import UnitOfWork
-from nija_common.values.document import Document
+from nija_common.values.document import Document, slim
 from nija_trading.deps import Deps
 from nija_trading.domain.account import Account
 from nija_trading.domain.apex.step import SymbolClose
@@ -95,6 +95,13 @@ class Memory:
     def kept(self, uow: UnitOfWork) -> Memory:
         """The memory of a look that has changed nothing: written all the same where reading it owes that."""
         return self.written(uow, ()) if self.owes else self
+
+    def as_stored(self) -> Memory:
+        """The memory as it would be read now, in little space: what has not been written is forgotten, to be folded again."""
+        account = next(iter(self.stored.values())).account
+        slim(account, self.allowance.standing, self.allowance.preferences)
+        slim(*(desk.paper for desk in self.stored.values()))
+        return replace(self, account=account, desks=self.stored)
 
     def _with_cash(self) -> Account:
         account = self.account
@@ -188,13 +195,14 @@ def carried(deps: Deps, bot: Bot, memory: Memory, keys: Iterable[str]) -> Memory
 
 
 def carried_to(market: Market, desk: Desk, target_ms: int, terms: Terms) -> Desk:
-    """A desk folded over committed steps. One that waits in the middle of a step stays there, and one whose candles are
-    still to be read where it is."""
+    """A desk folded over committed steps, from the middle of one where its last commit were fills. One that waits for its
+    broker stays where it is, and one whose candles are still to be read."""
     broker = desk.ledger.broker
-    while desk.ledger.matched_ms == desk.ledger.decided_ms < target_ms and not desk.waits_for_broker():
+    while desk.ledger.decided_ms < target_ms >= desk.ledger.matched_ms and not desk.waits_for_broker():
         if not desk.positions and not desk.open_orders() and desk.ledger.state.equity == desk.book.cash:
             return fold_flat(desk, target_ms, market.last_open(broker, terms.pairs, target_ms), terms)
-        step_ms = market.after(desk.ledger.decided_ms)
+        met_ms = desk.ledger.matched_ms
+        step_ms = met_ms if met_ms > desk.ledger.decided_ms else market.after(desk.ledger.decided_ms)
         if step_ms is None or step_ms > target_ms or market.waits(broker, seen(desk, terms), step_ms):
             break
         desk = fold(desk, step_seen(market, desk, step_ms, terms), terms)

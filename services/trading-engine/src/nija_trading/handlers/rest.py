@@ -14,7 +14,8 @@ from nija_trading.ports import Market
 
 def lie_down(bot: Bot, step_ms: int) -> None:
     """Lets a bot rest that has just taken a step, where there is nothing about it that a next one could change."""
-    bot.rests = bot.memory if bot.memory is not None and _at_rest(bot.memory, step_ms) else None
+    if bot.memory is not None and _at_rest(bot.memory, step_ms):
+        bot.rests = bot.memory = bot.memory.as_stored()
 
 
 def _at_rest(memory: Memory, step_ms: int) -> bool:
