@@ -130,7 +130,7 @@ CASES = {"hourly": hourly, "five minutes": five_minutes, "two markets": two_mark
 
 def start_bot(user: ApiClient, case: Case) -> None:
     """Limits, then APEX on paper."""
-    user.ok("PUT", "/config/settings", {"trading": {**case.settings, "allowed_pairs": case.settings["allowed_pairs"]}})
+    user.ok("PUT", "/config/settings", {"trading": dict(case.settings)})
     body = {"broker": "coinbase", "paper_trading": True, "strategy": "APEX_V72", "risk_profile": case.risk.value}
     user.ok("POST", "/trading/start", body)
 
@@ -198,7 +198,7 @@ def test_a_replay_makes_exactly_the_backtests_trades(tmp_path: Path, name: str, 
     options = ["--market", "replay", "--candles", str(candles), "--speed", repr(speed)]
     with Embedded(tmp_path, options=options) as platform, ApiClient(platform.url).register() as user:
         start_bot(user, case)
-        wait_for("the replay has ended", lambda: over(user), 240, every=0.5)
+        wait_for("the replay has ended", lambda: over(user), 240, every=0.7)
         assert platform.process.stop() == 0
     check(platform.data_dir, user.user_id, expected)
 

@@ -45,6 +45,8 @@ def test_a_step_changes_nothing_about_a_bot_that_it_passes_over(
 
     class Resting(driver):  # type: ignore[misc]
         resting: Bot | None = None
+        before_ms: int = 0
+        stored_before: Desk | None = None
 
         def stepped(self, desk: Desk) -> None:
             """Judges the step that is over by the bot that lay down before it, and lets it lie down again."""
