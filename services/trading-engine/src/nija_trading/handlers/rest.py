@@ -13,7 +13,9 @@ from nija_trading.ports import Market
 
 
 def lie_down(bot: Bot, step_ms: int) -> None:
-    """Lets a bot rest that has just taken a step, where there is nothing about it that a next one could change."""
+    """Lets a bot rest that has just taken a step, where there is nothing about it that a next one could change; one that
+    waits in the middle of it has to be called."""
+    bot.rests = None
     if bot.memory is not None and _at_rest(bot.memory, step_ms):
         bot.rests = bot.memory = bot.memory.as_stored()
 

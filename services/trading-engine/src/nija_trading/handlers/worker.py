@@ -96,7 +96,6 @@ async def _advance(worker: Worker, shard: HeldShard, bots: list[Bot], step_ms: i
 
     async def one(bot: Bot) -> None:
         before = shard.document.behind.get(bot.user_id, shard.now_ms)
-        bot.rests = None
         shard.waiting.discard(bot.user_id)
         async with worker.slots:
             try:
@@ -112,8 +111,7 @@ async def _advance(worker: Worker, shard: HeldShard, bots: list[Bot], step_ms: i
         if reached is not None and reached < step_ms:
             shard.waiting.add(bot.user_id)
             behind[bot.user_id] = max(before, reached)
-        else:
-            lie_down(bot, step_ms)
+        lie_down(bot, step_ms)
 
     await gathered(one(bot) for bot in bots)
     return behind

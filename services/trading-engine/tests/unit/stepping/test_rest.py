@@ -127,8 +127,9 @@ def test_a_bot_whose_equity_was_not_its_cash_at_the_last_close_does_not_lie_down
 
 def test_a_bot_that_has_not_decided_the_step_does_not_lie_down(flat: Any) -> None:
     bot, market, step_ms = flat
+    bot.rests = bot.memory
     lie_down(bot, market.after(step_ms))
-    assert bot.rests is None
+    assert bot.rests is None, "it waits for candles"
 
 
 def test_a_bot_is_called_where_a_candle_is_not_there_yet(flat: Any) -> None:
