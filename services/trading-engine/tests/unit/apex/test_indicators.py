@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import ModuleType
 from typing import Any
 
@@ -48,23 +49,43 @@ def test_every_indicator_is_that_of_the_literal_implementation(
 
 @given(st.lists(st.floats(min_value=0, max_value=1e6), min_size=1, max_size=60), st.integers(1, 25))
 def test_a_window_sum_depends_on_its_window_alone(values: list[float], length: int) -> None:
-    column = np.array(values)
-    whole = ind.window_sum(column, length)
+    whole = ind.window_sum(np.array(values), length)
     for index in range(len(values)):
-        total = 0.0
-        for value in values[max(0, index - length + 1) : index + 1]:
-            total += value
-        assert whole[index] == total
+        window = values[max(0, index - length + 1) : index + 1]
+        assert whole[index] == ind.window_sum(np.array(window), length)[-1]
+        assert whole[index] == pytest.approx(math.fsum(window), rel=1e-14)
 
 
-@given(st.lists(st.floats(min_value=1e-6, max_value=1e6), min_size=2, max_size=40), st.data())
-def test_running_averages_go_on_exactly_where_they_stopped(values: list[float], data: st.DataObject) -> None:
-    cut = data.draw(st.integers(1, len(values) - 1))
+@given(
+    values=st.lists(st.floats(min_value=1e-6, max_value=1e6), min_size=2, max_size=40),
+    cuts=st.lists(st.integers(1, 1_100), min_size=1, max_size=6),
+    length=st.integers(1, 60),
+)
+def test_running_averages_go_on_exactly_where_they_stopped(values: list[float], cuts: list[int], length: int) -> None:
+    column = np.array(values * 40)
     for average in (ind.ema, ind.wilder):
-        whole, _ = average(np.array(values), 5)
-        first, state = average(np.array(values[:cut]), 5)
-        second, _ = average(np.array(values[cut:]), 5, state)
-        assert np.concatenate((first, second)).tolist() == whole.tolist()
+        whole, last = average(column, length)
+        state, parts = ind.START, []
+        for part in np.split(column, sorted(cuts)):
+            found, state = average(part, length, state)
+            parts.append(found)
+        assert np.concatenate(parts).tolist() == whole.tolist()
+        assert state == last
+
+
+@given(st.lists(st.floats(min_value=1, max_value=1e6), min_size=2, max_size=40), st.integers(1, 200))
+def test_an_ema_is_the_recurrence_of_its_definition(values: list[float], length: int) -> None:
+    column = np.array(values * 40)
+    found, _ = ind.ema(column, length)
+    alpha, last = 2 / (length + 1), column[0]
+    for value, mine in zip(column.tolist(), found.tolist(), strict=True):
+        last = alpha * value + (1 - alpha) * last
+        assert mine == pytest.approx(last, abs=1e-12 * max(values))
+
+
+def test_an_ema_of_equal_values_is_that_value() -> None:
+    for length in (1, 2, 9, 50, 500):
+        assert set(ind.ema(np.full(700, 0.1), length)[0].tolist()) == {0.1}
 
 
 def test_an_ema_is_seeded_with_the_first_close() -> None:

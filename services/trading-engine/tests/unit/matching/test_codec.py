@@ -54,7 +54,7 @@ def test_a_book_survives_json(held: Any) -> None:
 def test_a_position_survives_json() -> None:
     position = opened_by(FILL, atr_at_signal=1.1, stop=0.29)
     assert PositionState.from_dict(through_json(position.to_dict())) == position
-    closed = reduced_by(position, replace(FILL, side=Side.SELL, reason=Reason.MAX_HOLD))
+    closed = reduced_by(position, FILL._replace(side=Side.SELL, reason=Reason.MAX_HOLD))
     assert PositionState.from_dict(through_json(closed.to_dict())) == closed
 
 

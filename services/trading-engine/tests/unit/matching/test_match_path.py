@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nija_trading.domain.market.candles import Candle
 from nija_trading.domain.matching.book import PaperBook, cancel, move_stop, place
-from nija_trading.domain.matching.match import legs, open_phase, rest_of_candle
+from nija_trading.domain.matching.match import open_phase, rest_of_candle
 from nija_trading.domain.matching.money import as_float, units
 from nija_trading.domain.matching.orders import (
     Bracket,
@@ -22,17 +22,18 @@ from nija_trading.domain.matching.orders import (
     Reason,
     Side,
 )
+from nija_trading.domain.matching.symbol_book import legs
 
 BTC = "BTC-USD"
 
 
-def test_the_nearer_extreme_comes_first(candle: Any) -> None:
-    assert legs(candle(100.0, 105.0, 98.0, 101.0)) == ((100.0, 98.0), (98.0, 105.0), (105.0, 101.0))
-    assert legs(candle(100.0, 102.0, 95.0, 101.0)) == ((100.0, 102.0), (102.0, 95.0), (95.0, 101.0))
+def test_the_nearer_extreme_comes_first() -> None:
+    assert legs(100.0, 105.0, 98.0, 101.0) == ((100.0, 98.0), (98.0, 105.0), (105.0, 101.0))
+    assert legs(100.0, 102.0, 95.0, 101.0) == ((100.0, 102.0), (102.0, 95.0), (95.0, 101.0))
 
 
-def test_the_low_comes_first_where_both_are_as_near(candle: Any) -> None:
-    assert legs(candle(100.0, 102.0, 98.0, 101.0))[0] == (100.0, 98.0)
+def test_the_low_comes_first_where_both_are_as_near() -> None:
+    assert legs(100.0, 102.0, 98.0, 101.0)[0] == (100.0, 98.0)
 
 
 def test_the_stop_before_the_target_where_the_low_is_nearer(candle: Any, venue: Any, held: Any) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,7 +53,7 @@ def test_a_skipped_level_counts_as_done() -> None:
 def test_what_does_not_fit_the_position_is_refused() -> None:
     position = opened_by(ENTRY, atr_at_signal=1.0, stop=98.0)
     leave = fill(Side.SELL, 100.0, units(3), Reason.MANUAL)
-    for wrong in (leave, ENTRY, replace(leave, quantity=1, symbol="ETH-USD")):
+    for wrong in (leave, ENTRY, leave._replace(quantity=1, symbol="ETH-USD")):
         with pytest.raises(ValueError, match="does not reduce"):
             reduced_by(position, wrong)
     with pytest.raises(ValueError, match="opens nothing"):

@@ -7,6 +7,7 @@ features mean for a trade is decided in `signals.py`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,29 @@ from nija_trading.domain.apex.parameters import Parameters, Smoothing
 from nija_trading.domain.market.candles import Candles, Floats, Ints
 
 Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+BLOCK = 16_384
+"""Candles of a long feed that are gone through at a time, so that columns in the making stay in the cache."""
+
+FEATURE_PARAMETERS = (
+    "ema_fast",
+    "ema_medium",
+    "ema_slow",
+    "rsi_length",
+    "atr_length",
+    "adx_length",
+    "smoothing",
+    "macd_fast",
+    "macd_slow",
+    "macd_signal",
+    "vwap_length",
+    "volume_short",
+    "volume_long",
+    "volume_before",
+    "wick_to_body",
+    "wick_to_range",
+)
+"""The parameters that change a feature; no other does."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +111,14 @@ def lookback(params: Parameters) -> int:
 def features(candles: Candles, params: Parameters) -> Features:
     """Features of a whole feed, one row a candle."""
     return start_feed(candles, params)[1]
+
+
+def feature_blocks(candles: Candles, params: Parameters, size: int = BLOCK) -> Iterator[Features]:
+    """Features of a whole feed, `size` candles at a time; one block, without a row, of a feed without candles."""
+    state = FeedState(candles.slice(0, 0))
+    for start in range(0, max(len(candles), 1), size):
+        state, rows = advance(state, candles.slice(start, start + size), params)
+        yield rows
 
 
 def start_feed(candles: Candles, params: Parameters) -> tuple[FeedState, Features]:

@@ -1,6 +1,6 @@
 """Indicators as pure functions of float64 columns, one value a candle.
 
-A windowed value depends on its window alone: sums are made by shifted adds, oldest first, never by running
+A windowed value depends on its window alone: sums are made of sums of 1, 2, 4, ... values, never by running
 totals, so that a tail of a feed gives bit for bit the values of the whole. Running averages (EMA, Wilder)
 carry a state instead, and continue from it exactly. Early candles, with fewer values than a window's length,
 use those there are.
@@ -8,6 +8,7 @@ use those there are.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -16,31 +17,115 @@ from nija_trading.domain.market.candles import Floats
 
 
 class Running(NamedTuple):
-    """State of a running average: its last value, and how many values it has seen."""
+    """State of a running average: its last value, and how many values it has seen.
+
+    The other three are an EMA's (see `ema`): its value before the stretch it is in, the stretch's first value,
+    and what the stretch has added up.
+    """
 
     value: float = 0.0
     seen: int = 0
+    entered: float = 0.0
+    anchor: float = 0.0
+    scaled: float = 0.0
 
 
 START = Running()
 
+STRETCH = 256
+"""An EMA is summed up anew after so many values; 3 ** 256 still is a float, for the shortest of lengths."""
+
 
 def ema(values: Floats, length: int, state: Running = START) -> tuple[Floats, Running]:
-    """Exponential average, alpha 2 / (length + 1), seeded with the first value it ever sees."""
-    alpha = 2.0 / (length + 1)
+    """Exponential average, alpha 2 / (length + 1), seeded with the first value it ever sees.
+
+    `e[i] = e[i-1] + alpha (v[i] - e[i-1])` in closed form, over stretches of `STRETCH` values that are counted
+    from the feed's first: with d = 1 - alpha, anchor a (the stretch's first value) and e before the stretch,
+    `e[k] = a + d^k (d (e - a) + sum over j <= k of alpha (v[j] - a) d^-j)`. The sum is made value by value, so a
+    state in the middle of a stretch continues it bit for bit, and equal values give exactly themselves.
+    """
+    if len(values) == 0:
+        return np.empty(0), state
+    if length == 1:
+        return values.copy(), Running(float(values[-1]), state.seen + len(values))
+    powers = _powers(length)
+    if state.seen == 0:
+        state = Running(float(values[0]))
     out = np.empty(len(values))
-    last, seen = state
-    for index, value in enumerate(values.tolist()):
-        last = value if seen == 0 else (value - last) * alpha + last
-        seen += 1
-        out[index] = last
-    return out, Running(last, seen)
+    place = state.seen % STRETCH
+    head = min(-place % STRETCH, len(values))
+    whole = head + (len(values) - head) // STRETCH * STRETCH
+    if head:
+        state = _part(values[:head], out[:head], powers, state)
+    if whole > head:
+        rows = (whole - head) // STRETCH
+        state = _stretches(
+            values[head:whole].reshape(rows, STRETCH), out[head:whole].reshape(rows, STRETCH), powers, state
+        )
+    if whole < len(values):
+        state = _part(values[whole:], out[whole:], powers, state)
+    return out, state
+
+
+class _Powers(NamedTuple):
+    """Of one length: d; d^k; alpha d^-k, for the places k of a stretch."""
+
+    decay: float
+    falling: Floats
+    rising: Floats
+
+
+@cache
+def _powers(length: int) -> _Powers:
+    alpha = 2.0 / (length + 1)
+    decay = 1.0 - alpha
+    falling = np.full(STRETCH, decay)
+    falling[0] = 1.0
+    falling = np.multiply.accumulate(falling)
+    return _Powers(decay, falling, alpha / falling)
+
+
+def _stretches(values: Floats, out: Floats, powers: _Powers, state: Running) -> Running:
+    """Whole stretches, one a row, into `out`."""
+    anchors = values[:, 0].copy()
+    summed = out
+    np.subtract(values, anchors[:, None], out=summed)
+    summed *= powers.rising
+    np.add.accumulate(summed, axis=1, out=summed)
+    last_sums = summed[:, -1].tolist()
+    starts = np.empty(len(anchors))
+    entered = value = state.value
+    last_power = float(powers.falling[-1])
+    for row, anchor in enumerate(anchors.tolist()):
+        entered = value
+        start = powers.decay * (entered - anchor)
+        starts[row] = start
+        value = (last_sums[row] + start) * last_power + anchor
+    summed += starts[:, None]
+    summed *= powers.falling
+    summed += anchors[:, None]
+    return Running(value, state.seen + values.size, entered, float(anchors[-1]), last_sums[-1])
+
+
+def _part(values: Floats, out: Floats, powers: _Powers, state: Running) -> Running:
+    """Values that lie within one stretch, into `out`; the stretch may have begun before."""
+    place = state.seen % STRETCH
+    entered, anchor = state.entered, state.anchor
+    if place == 0:
+        entered, anchor = state.value, float(values[0])
+    steps = slice(place, place + len(values))
+    terms = (values - anchor) * powers.rising[steps]
+    if place:
+        terms[0] += state.scaled
+    np.add.accumulate(terms, out=terms)
+    out[:] = (terms + powers.decay * (entered - anchor)) * powers.falling[steps] + anchor
+    return Running(float(out[-1]), state.seen + len(values), entered, anchor, float(terms[-1]))
 
 
 def wilder(values: Floats, length: int, state: Running = START) -> tuple[Floats, Running]:
     """Wilder's average: the mean of what there is up to `length` values, then 1 / length of each new one."""
     out = np.empty(len(values))
-    last, seen = state
+    last, seen = state.value, state.seen
     for index, value in enumerate(values.tolist()):
         seen += 1
         last = (value - last) / min(seen, length) + last
@@ -49,31 +134,51 @@ def wilder(values: Floats, length: int, state: Running = START) -> tuple[Floats,
 
 
 def window_sum(values: Floats, length: int) -> Floats:
-    """Sum of the last `length` values, the current included, added oldest first."""
-    total = np.zeros(len(values))
-    for back in range(min(length, len(values)) - 1, 0, -1):
-        total[back:] += values[:-back]
-    if len(values):
-        total += values
-    return total
+    """Sum of the last `length` values, the current included; of fewer at the start.
+
+    Sums of 1, 2, 4, ... values, those that make up `length` put together, the newest last.
+    """
+    total, covered = np.zeros(len(values)), 0
+    power, size = values, 1
+    while True:
+        if length & size:
+            # What is covered already lies right behind; this power's values come before it.
+            total[covered:] += power[: max(len(power) - covered, 0)]
+            covered += size
+        size *= 2
+        if size > length:
+            return total
+        power = _shifted_sum(power, size // 2)
+
+
+def _shifted_sum(values: Floats, back: int) -> Floats:
+    """Each value and the one `back` places before it, together."""
+    summed = values.copy()
+    summed[back:] += values[:-back]
+    return summed
 
 
 def window_mean(values: Floats, length: int) -> Floats:
     """Mean of the last `length` values, the current included; of fewer at the start."""
-    mean: Floats = window_sum(values, length) / window_count(len(values), length)
+    return mean_of_sum(window_sum(values, length), length)
+
+
+def mean_of_sum(total: Floats, length: int) -> Floats:
+    """Window sums over how many values each has: 1, 2, ... up to `length`."""
+    mean: Floats = total / float(length)
+    few = min(length - 1, len(total))
+    mean[:few] = total[:few] / np.arange(1.0, few + 1.0)
     return mean
-
-
-def window_count(size: int, length: int) -> Floats:
-    """How many values each window has: 1, 2, ... up to `length`."""
-    counted: Floats = np.minimum(np.arange(1.0, size + 1.0), float(length))
-    return counted
 
 
 def ratio(over: Floats, under: Floats, otherwise: Floats | float = 0.0) -> Floats:
     """`over / under`, and `otherwise` where `under` is zero."""
-    result = np.array(np.broadcast_to(otherwise, over.shape), dtype=np.float64)
-    np.divide(over, under, out=result, where=under != 0)
+    divisible = under != 0
+    if divisible.all():
+        whole: Floats = over / under
+        return whole
+    result = np.full(len(over), otherwise)
+    np.divide(over, under, out=result, where=divisible)
     return result
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from nija_trading.domain.apex.parameters import Limits, Parameters, RiskProfile
 from nija_trading.domain.apex.reasons import Denial
@@ -109,11 +109,17 @@ def trade_closed(state: Protections, profit: int, time_ms: int, params: Paramete
 
     Enough losses in a row pause the rest of that day; the count then starts anew.
     """
+    streak, pauses = streak_after(state.streak, profit, params)
+    return replace(state, streak=streak, streak_day=day_of(time_ms) if pauses else state.streak_day)
+
+
+def streak_after(streak: int, profit: int, params: Parameters) -> tuple[int, bool]:
+    """(count of losses after a trade, whether it pauses the rest of the day)."""
     if profit >= 0:
-        return replace(state, streak=0)
-    if state.streak + 1 < params.losing_streak:
-        return replace(state, streak=state.streak + 1)
-    return replace(state, streak=0, streak_day=day_of(time_ms))
+        return 0, False
+    if streak + 1 < params.losing_streak:
+        return streak + 1, False
+    return 0, True
 
 
 def restarted(state: Protections) -> Protections:
@@ -132,7 +138,20 @@ def moved(state: Protections, change: int) -> Protections:
     )
 
 
-def entries_paused(state: Protections, day: int, week: int) -> Denial | None:
+class Latches(Protocol):
+    """What pauses entries, of whoever keeps it."""
+
+    @property
+    def drawdown_reached(self) -> bool: ...
+    @property
+    def loss_day(self) -> int | None: ...
+    @property
+    def streak_day(self) -> int | None: ...
+    @property
+    def stopped_week(self) -> int | None: ...
+
+
+def entries_paused(state: Latches, day: int, week: int) -> Denial | None:
     """Why no entry may be decided on that day, or None. Counts of trades and positions are not asked here."""
     if state.drawdown_reached:
         return Denial.DRAWDOWN
@@ -147,5 +166,9 @@ def entries_paused(state: Protections, day: int, week: int) -> Denial | None:
 
 def size_factor(state: Protections, params: Parameters) -> float:
     """Factor on an entry's fraction: half while the week stands low."""
-    low = state.week is not None and reaches(state.week_base - state.equity, state.week_base, params.week_half)
-    return params.week_factor if low else 1.0
+    return 1.0 if state.week is None else week_factor(state.week_base, state.equity, params)
+
+
+def week_factor(week_base: int, equity: int, params: Parameters) -> float:
+    """Factor on an entry's fraction, of a week's base and the equity of the last close."""
+    return params.week_factor if reaches(week_base - equity, week_base, params.week_half) else 1.0

@@ -6,17 +6,16 @@ taken in the quote currency.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from nija_trading.domain.apex.guarding import bracket_for
+from nija_trading.domain.apex.guarding import first_stop_of
 from nija_trading.domain.apex.parameters import Limits, Parameters, RiskProfile
 from nija_trading.domain.apex.reasons import Denial
 from nija_trading.domain.matching.money import fee_of, portion, quantity_for, reaches
 from nija_trading.domain.matching.terms import Venue
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(NamedTuple):
     """What the account has for entries now: equity, exposure (positions and pending entries), free cash."""
 
     equity: int
@@ -53,16 +52,15 @@ def entry_value(
     left = portion(room.equity, profile.exposure) - room.exposure
     if left <= 0 or not reaches(left, room.equity, params.minimum_room):
         return Denial.EXPOSURE
-    caps = [wanted, left, portion(room.equity, params.hard_cap_fraction), params.hard_cap_value]
+    value = min(wanted, left, portion(room.equity, params.hard_cap_fraction), params.hard_cap_value)
     if limits.position_value is not None:
-        caps.append(limits.position_value)
-    value = min(caps)
+        value = min(value, limits.position_value)
     rules = venue.rules(symbol)
     entry = price * (1 + rules.market_cost)
     quantity = quantity_for(max(value, 0), entry, rules.step)
     if value < rules.minimum_cost or rules.too_small(quantity, entry):
         return Denial.BELOW_MINIMUM
-    stop = bracket_for("", atr, params).stop_price(entry, rules)
+    stop = first_stop_of(entry, atr, params, rules)
     if rules.too_small(quantity, stop):
         return Denial.EXIT_BELOW_MINIMUM
     if value + fee_of(value, venue.fees.taker) > room.cash:

@@ -7,13 +7,13 @@ alone holds closing times. The same for every strategy; statistics are made of i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nija_trading.domain.market.candles import Ints
 from nija_trading.domain.matching.orders import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(NamedTuple):
     """One fill that sold: `at_ms` is the opening of its candle."""
 
     at_ms: int
@@ -23,8 +23,7 @@ class Exit:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class TradeRecord:
+class TradeRecord(NamedTuple):
     """A long from its entry to its last exit; `closed_ms` and `exit_reason` are None while something is left.
 
     `cost` is the entry's value without its fee; `fees` are all fees so far; `realized_pnl` is net of fees, of

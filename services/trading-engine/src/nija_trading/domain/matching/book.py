@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from nija_trading.domain.matching import codec
 from nija_trading.domain.matching.orders import Order, Reason, RestingLevel, RestingStop
 from nija_trading.domain.matching.terms import MarketRules, Venue
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(NamedTuple):
     """What is held of one symbol: units of 1e-8, the stop, and the take-profit levels, lowest first.
 
     Stop and levels meet the candles that open at or after `active_from`.
@@ -104,10 +103,10 @@ def cancel(book: PaperBook, order_id: str) -> PaperBook:
         return replace(book, orders=orders)
     for symbol, held in book.holdings.items():
         if held.stop is not None and held.stop.order_id == order_id:
-            return replace(book, holdings={**book.holdings, symbol: replace(held, stop=None)})
+            return replace(book, holdings={**book.holdings, symbol: held._replace(stop=None)})
         levels = tuple(level for level in held.levels if level.order_id != order_id)
         if len(levels) < len(held.levels):
-            return replace(book, holdings={**book.holdings, symbol: replace(held, levels=levels)})
+            return replace(book, holdings={**book.holdings, symbol: held._replace(levels=levels)})
     return book
 
 
@@ -116,5 +115,5 @@ def move_stop(book: PaperBook, symbol: str, price: float, reason: Reason) -> Pap
     held = book.holdings.get(symbol)
     if held is None or held.stop is None:
         raise ValueError(f"no stop rests for {symbol}")
-    stop = replace(held.stop, price=price, reason=reason)
-    return replace(book, holdings={**book.holdings, symbol: replace(held, stop=stop)})
+    stop = held.stop._replace(price=price, reason=reason)
+    return replace(book, holdings={**book.holdings, symbol: held._replace(stop=stop)})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from nija_trading.domain.matching.terms import FeeSchedule, MarketRules
 
@@ -52,8 +53,7 @@ class EndReason(StrEnum):
     POSITION_CLOSED = "position_closed"
 
 
-@dataclass(frozen=True, slots=True)
-class BracketLevel:
+class BracketLevel(NamedTuple):
     """A take-profit level that is still to be placed: gain over the entry, share of what then remains."""
 
     order_id: str
@@ -61,8 +61,7 @@ class BracketLevel:
     share: float
 
 
-@dataclass(frozen=True, slots=True)
-class Bracket:
+class Bracket(NamedTuple):
     """Stop and take-profit levels that come to life with the fill of an entry.
 
     The stop's distance is `multiple` times `atr`, the range at the signal, clamped to `minimum` and `maximum`,
@@ -79,14 +78,27 @@ class Bracket:
 
     def stop_price(self, entry: float, rules: MarketRules) -> float:
         """Price of the stop of an entry at `entry`, rounded down to the tick."""
-        distance = min(max(self.multiple * self.atr, self.minimum * entry), self.maximum * entry)
-        return rules.price_down(entry - distance)
+        return first_stop(entry, self.atr, self.multiple, self.minimum, self.maximum, rules)
 
-    def level_price(self, level: BracketLevel, entry: float, fees: FeeSchedule, rules: MarketRules) -> float:
-        """Price of a level: net of the entry's taker fee and its own maker fee, rounded up to the tick."""
-        if self.gross_levels:
-            return rules.price_up(entry * (1 + level.gain))
-        return rules.price_up(entry * (1 + fees.taker) / (1 - fees.maker) * (1 + level.gain))
+    def resting_levels(self, entry: float, fees: FeeSchedule, rules: MarketRules) -> list[RestingLevel]:
+        """The levels: net of the entry's taker fee and their own maker fee, rounded up to the tick."""
+        even = entry if self.gross_levels else entry * (1 + fees.taker) / (1 - fees.maker)
+        if rules.tick is None:
+            made = RestingLevel._make
+            return [made((order_id, even * (1 + gain), share)) for order_id, gain, share in self.levels]
+        return [
+            RestingLevel(level.order_id, rules.price_up(even * (1 + level.gain)), level.share) for level in self.levels
+        ]
+
+
+def first_stop(entry: float, atr: float, multiple: float, minimum: float, maximum: float, rules: MarketRules) -> float:
+    """A stop `multiple` x `atr` below `entry`, clamped to fractions of it, rounded down to the tick."""
+    distance, least, most = multiple * atr, minimum * entry, maximum * entry
+    if distance < least:
+        distance = least
+    if distance > most:
+        distance = most
+    return entry - distance if rules.tick is None else rules.price_down(entry - distance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +140,7 @@ class LimitOrder:
 Order = MarketOrder | LimitOrder
 
 
-@dataclass(frozen=True, slots=True)
-class RestingStop:
+class RestingStop(NamedTuple):
     """The stop of a holding: sells all of it when the price touches `price`."""
 
     order_id: str
@@ -137,8 +148,7 @@ class RestingStop:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class RestingLevel:
+class RestingLevel(NamedTuple):
     """A take-profit level at rest: sells `share` of what remains when the price goes through `price`."""
 
     order_id: str
@@ -146,8 +156,7 @@ class RestingLevel:
     share: float
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
+class Fill(NamedTuple):
     """One execution. `value` is price times quantity; `market_time` the opening of the candle, or the mark's."""
 
     order_id: str
@@ -162,8 +171,7 @@ class Fill:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """An order that is over without a fill. A take-profit level that was too small counts as done."""
 
     order_id: str

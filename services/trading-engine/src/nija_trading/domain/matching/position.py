@@ -51,8 +51,8 @@ class PositionState:
     def realized_pnl(self) -> int:
         """Profit of what has been sold, net of its fees and of its part of the entry's cost and fee."""
         sold = self.entry_quantity - self.quantity
-        paid = (self.cost + self.entry_fee) * sold // self.entry_quantity
-        return self.proceeds - (self.fees - self.entry_fee) - paid
+        earned = self.proceeds - (self.fees - self.entry_fee)
+        return earned - paid_for(sold, self.entry_quantity, self.cost + self.entry_fee)
 
     def value_at(self, price: float) -> int:
         """Worth of what is left at a price."""
@@ -75,6 +75,11 @@ class PositionState:
         """The position that `to_dict` wrote."""
         reason = data["exit_reason"]
         return cls(**{**data, "exit_reason": None if reason is None else Reason(reason)})
+
+
+def paid_for(sold: int, bought: int, whole: int) -> int:
+    """The part of what an entry took, cost and fee, that belongs to what has been sold."""
+    return whole * sold // bought
 
 
 def opened_by(fill: Fill, *, atr_at_signal: float, stop: float | None) -> PositionState:

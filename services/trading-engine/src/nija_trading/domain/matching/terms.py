@@ -36,7 +36,11 @@ class MarketRules:
 
     def too_small(self, quantity: int, price: float) -> bool:
         """Whether the venue would refuse an order of this quantity at this price."""
-        return quantity <= 0 or quantity < self.minimum_quantity or value_of(price, quantity) < self.minimum_cost
+        return self.refuses(quantity, value_of(price, quantity))
+
+    def refuses(self, quantity: int, value: int) -> bool:
+        """Whether the venue would refuse an order of this quantity and this value."""
+        return quantity <= 0 or quantity < self.minimum_quantity or value < self.minimum_cost
 
     def price_up(self, price: float) -> float:
         """A sell's price, rounded up to the tick."""

@@ -1,0 +1,183 @@
+"""The events of a fast run in their order: decisions, entries, and the fills of trades that are walked already."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
+
+from nija_trading.domain.apex.protections import entries_paused, week_factor
+from nija_trading.domain.apex.reasons import Denial
+from nija_trading.domain.apex.sizing import Room, entry_value, fraction_of
+from nija_trading.domain.apex.step import Rulebook
+from nija_trading.domain.backtest.ledger import Ledger
+from nija_trading.domain.backtest.result import TradeRecord
+from nija_trading.domain.backtest.tape import Cues, Steps, Tape
+from nija_trading.domain.backtest.walk import AT_OPEN, Walk, Walker
+from nija_trading.domain.market.candles import DAY_MS
+from nija_trading.domain.matching.money import fee_of, portion
+
+_AT_CLOSE, _PHASES = 2, 3
+"""Behind a candle's `AT_OPEN` and `INSIDE` comes what its close decides."""
+
+
+class _Seat:
+    """One symbol of the account: free with its next candidate, waiting with an order, or in a trade."""
+
+    __slots__ = ("candidate", "cues", "number", "tape", "value", "walk", "walker")
+
+    def __init__(self, number: int, tape: Tape, cues: Cues, rules: Rulebook) -> None:
+        self.number = number
+        self.tape = tape
+        self.cues = cues
+        self.walker = Walker(tape, cues, rules)
+        self.candidate = 0
+        """Place in `cues.entries` of the next candle that wants an entry."""
+        self.value: int | None = None
+        """Of the entry that is decided and waits for its open."""
+        self.walk: Walk | None = None
+
+
+class AccountRun:
+    """One account from its first step to its last. `trades` are the closed ones in the order of their last exits."""
+
+    def __init__(self, steps: Steps, tapes: Sequence[Tape], cues: Sequence[Cues], rules: Rulebook, cash: int) -> None:
+        self.rules = rules
+        self.steps = steps
+        self.ledger = Ledger(cash, steps, tapes, rules)
+        self.seats = [
+            _Seat(number, tape, cue, rules) for number, (tape, cue) in enumerate(zip(tapes, cues, strict=True))
+        ]
+        self.pending: dict[int, int] = {}
+        """Values of entries that are decided and not filled, by seat."""
+        self.held: dict[int, Walk] = {}
+        self.trades: list[TradeRecord] = []
+        self.events: list[int] = []
+        """(step, phase, seat) as one number each, so that they sort fast."""
+
+    def go(self) -> None:
+        """Every event in its order."""
+        events, seats = self.events, self.seats
+        for seat in seats:
+            self._seek(seat, 0)
+        heapify(events)
+        count = len(seats)
+        while events:
+            key = heappop(events)
+            seat = seats[key % count]
+            moment = key // count
+            if moment % _PHASES == _AT_CLOSE:
+                self._decide(seat, moment // _PHASES)
+            elif seat.value is not None:
+                self._enter(seat, seat.value)
+            elif seat.walk is not None:
+                self._book(seat, seat.walk)
+
+    def open_trades(self) -> tuple[TradeRecord, ...]:
+        """Trades that the candles ended before."""
+        return tuple(walk.record() for walk in self.held.values())
+
+    def _push(self, seat: _Seat, index: int, phase: int) -> int:
+        """The event's key; it is in the queue."""
+        key = (seat.tape.step_of[index] * _PHASES + phase) * len(self.seats) + seat.number
+        heappush(self.events, key)
+        return key
+
+    def _seek(self, seat: _Seat, index: int) -> None:
+        """Wait for the next candle from `index` on that wants an entry."""
+        entries = seat.cues.entries
+        seat.candidate = bisect_left(entries, index, seat.candidate)
+        if seat.candidate < len(entries) and not self.ledger.drawdown_reached:
+            self._push(seat, entries[seat.candidate], _AT_CLOSE)
+
+    def _decide(self, seat: _Seat, step: int) -> None:
+        """At a close that wants an entry: protections, limits, size; as `decide` in `apex/step.py`."""
+        self.ledger.settle(step, self.held)
+        index = seat.cues.entries[seat.candidate]
+        value = self._sized(seat, index, step)
+        if isinstance(value, Denial):
+            self._seek(seat, index + 1)
+            return
+        self.pending[seat.number] = value
+        if index + 1 < len(seat.tape.close):
+            seat.value = value
+            self._push(seat, index + 1, AT_OPEN)
+
+    def _sized(self, seat: _Seat, index: int, step: int) -> int | Denial:
+        ledger, rules, limits = self.ledger, self.rules, self.rules.limits
+        day = self.steps.opens_ms[step] // DAY_MS
+        paused = entries_paused(ledger, day, ledger.week or 0)
+        if paused is not None:
+            return paused
+        coming = len(self.pending)
+        if limits.daily_trades is not None and ledger.trades_on(day) + coming >= limits.daily_trades:
+            return Denial.DAILY_TRADES
+        if limits.positions is not None and len(self.held) + coming >= limits.positions:
+            return Denial.POSITIONS
+        week = week_factor(ledger.week_base, ledger.equity, rules.params)
+        cues = seat.cues
+        fraction = fraction_of(cues.score[index], rules.params, rules.profile, week)
+        return entry_value(
+            portion(ledger.equity, fraction),
+            self._room(step),
+            symbol=seat.tape.symbol,
+            price=seat.tape.close[index],
+            atr=cues.atr[index],
+            params=rules.params,
+            profile=rules.profile,
+            limits=limits,
+            venue=rules.venue,
+        )
+
+    def _room(self, step: int) -> Room:
+        """What is left beside positions and entries that are on their way."""
+        ledger = self.ledger
+        exposure = 0
+        for number in self.held:
+            exposure += ledger.journals[number].value_at(step)
+        cash, taker = ledger.cash, self.rules.venue.fees.taker
+        for value in self.pending.values():
+            exposure += value
+            cash -= value + fee_of(value, taker)
+        return Room._make((ledger.equity, exposure, cash))
+
+    def _enter(self, seat: _Seat, value: int) -> None:
+        """The open behind a decision: the trade is walked to its end, and its entry booked."""
+        index = seat.cues.entries[seat.candidate] + 1
+        seat.value = None
+        del self.pending[seat.number]
+        walk = seat.walker.walk(value, index, self.ledger.cash)
+        if walk is None:
+            self._seek(seat, index)
+            return
+        seat.walk = self.held[seat.number] = walk
+        self.ledger.entered(walk, seat.tape.time_ms[index])
+        self._book(seat, walk)
+
+    def _book(self, seat: _Seat, walk: Walk) -> None:
+        """Moments of a trade, the one that is due and those behind it, as long as nothing else comes before."""
+        events, moments, ledger, places = self.events, walk.moments, self.ledger, seat.tape.step_of
+        number, count = seat.number, len(self.seats)
+        for booked in range(walk.booked, len(moments)):
+            moment = moments[booked]
+            step = places[moment.candle]
+            if events and booked > walk.booked:
+                key = (step * _PHASES + moment.phase) * count + number
+                if events[0] < key:
+                    heappush(events, key)
+                    walk.booked = booked
+                    return
+            ledger.book(number, step, walk, moment)
+        walk.booked = len(moments)
+        ledger.orders += len(walk.fills)
+        if walk.closed:
+            self._close(seat, walk)
+
+    def _close(self, seat: _Seat, walk: Walk) -> None:
+        """The trade has ended; its symbol may enter again at the close of the same candle."""
+        record = walk.record()
+        self.trades.append(record)
+        self.ledger.lost_or_won(record.realized_pnl, walk.fills[-1].market_time)
+        seat.walk = None
+        del self.held[seat.number]
+        self._seek(seat, walk.moments[-1].candle)
