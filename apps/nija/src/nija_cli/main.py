@@ -9,13 +9,19 @@ from typing import Annotated
 
 import typer
 
+from nija_cli.backtest import command as backtest_command
+from nija_cli.data import command as data_command
+
 app = typer.Typer(
     name="nija",
     help="NIJA: trading bots for many users. Start with: nija up --demo",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
+app.command(epilog=backtest_command.EXAMPLE)(backtest_command.backtest)
+app.add_typer(data_command.app, name="data")
 admin = typer.Typer(help="Look after accounts, keys and the audit log.", no_args_is_help=True)
 parked = typer.Typer(help="Events that a consumer could not handle.", no_args_is_help=True)
 app.add_typer(admin, name="admin")

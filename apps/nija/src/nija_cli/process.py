@@ -5,19 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Coroutine
-from typing import Any, NoReturn
+from typing import Any
 
 import structlog
 
+from nija_cli.endings import fail
 from nija_common.errors import NijaError, SettingsError
 
 log = structlog.get_logger(__name__)
-
-
-def fail(reason: str) -> NoReturn:
-    """Ends the command with status 1 and the reason on standard error."""
-    print(f"nija: {reason}", file=sys.stderr)
-    raise SystemExit(1)
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nija_analytics.domain.statistics import (
+    ClosedTrade,
     DayResult,
     daily_returns,
     drawdown,
     equity_curve,
     every_day,
     performance,
+    results_by_day,
     sharpe_ratio,
     with_trade,
 )
@@ -52,6 +54,13 @@ def folded(trades: list[Trade], first: int = 0, last: int = 20) -> list[DayResul
         day = days.get(t.day, DayResult(t.day))
         days[t.day] = with_trade(day, pnl=t.pnl, fees=t.fees, duration_ms=t.duration_ms)
     return every_day(list(days.values()), first, last)
+
+
+@given(trades_lists)
+def test_a_list_of_trades_makes_the_days_that_its_trades_make_one_by_one(trades: list[Trade]) -> None:
+    day_ms = 86_400_000
+    closed = [ClosedTrade(t.day * day_ms + 5, t.pnl, t.fees, t.duration_ms) for t in trades]
+    assert every_day(results_by_day(closed), 0, 20) == folded(trades)
 
 
 def net(day: int, usd: float, deposits: float = 0) -> DayResult:

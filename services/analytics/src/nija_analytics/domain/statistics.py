@@ -8,13 +8,14 @@ to the day of its last exit. Amounts are integers of 1e-8 USD, profits are net o
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import attrgetter
 from typing import NamedTuple
 
 from nija_common.values.money import Units
+from nija_common.values.times import DAY_MS
 
 DAYS_A_YEAR = 365
 MINUTE_MS = 60_000
@@ -44,6 +45,15 @@ class DayResult:
     def net(self) -> Units:
         """The day's profit, net of fees."""
         return self.gross_win + self.gross_loss
+
+
+class ClosedTrade(NamedTuple):
+    """What the figures need of a trade: when its last exit was, its profit net of `fees`, how long it was held."""
+
+    closed_ms: int
+    pnl: Units
+    fees: Units
+    duration_ms: int
 
 
 class EquityPoint(NamedTuple):
@@ -93,18 +103,49 @@ class Performance:
 
 def with_trade(result: DayResult, *, pnl: Units, fees: Units, duration_ms: int) -> DayResult:
     """The day with one more closed trade; `pnl` is net of `fees`."""
-    won, lost = pnl > 0, pnl < 0
+    return _day_after(result.day, result, [ClosedTrade(0, pnl, fees, duration_ms)])
+
+
+def results_by_day(trades: Iterable[ClosedTrade]) -> list[DayResult]:
+    """The days on which trades were closed, in order."""
+    days: dict[int, list[ClosedTrade]] = {}
+    for trade in trades:
+        days.setdefault(trade.closed_ms // DAY_MS, []).append(trade)
+    return [_day_after(day, _NO_TRADES, days[day]) for day in sorted(days)]
+
+
+_NO_TRADES = DayResult(0)
+
+
+def _day_after(day: int, result: DayResult, trades: Iterable[ClosedTrade]) -> DayResult:
+    """A day that begins with the sums of `result` and goes on with these trades."""
+    count, wins, losses = result.trades, result.wins, result.losses
+    gross_win, gross_loss = result.gross_win, result.gross_loss
+    largest_win, largest_loss = result.largest_win, result.largest_loss
+    all_fees, held_ms = result.fees, result.duration_ms
+    for _, pnl, fees, duration_ms in trades:
+        count += 1
+        all_fees += fees
+        held_ms += duration_ms
+        if pnl > 0:
+            wins += 1
+            gross_win += pnl
+            largest_win = max(pnl, largest_win or 0)
+        elif pnl < 0:
+            losses += 1
+            gross_loss += pnl
+            largest_loss = min(pnl, largest_loss or 0)
     return DayResult(
-        day=result.day,
-        trades=result.trades + 1,
-        wins=result.wins + won,
-        losses=result.losses + lost,
-        gross_win=result.gross_win + (pnl if won else 0),
-        gross_loss=result.gross_loss + (pnl if lost else 0),
-        largest_win=max(pnl, result.largest_win or 0) if won else result.largest_win,
-        largest_loss=min(pnl, result.largest_loss or 0) if lost else result.largest_loss,
-        fees=result.fees + fees,
-        duration_ms=result.duration_ms + duration_ms,
+        day=day,
+        trades=count,
+        wins=wins,
+        losses=losses,
+        gross_win=gross_win,
+        gross_loss=gross_loss,
+        largest_win=largest_win,
+        largest_loss=largest_loss,
+        fees=all_fees,
+        duration_ms=held_ms,
         deposits=result.deposits,
     )
 

@@ -1,0 +1,71 @@
+"""A backtest from its options to its outputs: read, run, count, tell."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from nija_cli.backtest.candles import feeds_for
+from nija_cli.backtest.document import Finished, document_of, encoded
+from nija_cli.backtest.figures import figures_of
+from nija_cli.backtest.options import Options
+from nija_cli.backtest.strategies import plan_for
+from nija_cli.backtest.table import show
+from nija_cli.endings import Failed, WrongUsage
+from nija_common.storage.whole_files import write_whole
+from nija_common.values.times import iso_or_none
+
+STANDARD_OUTPUT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where the document and the report go: a path, `-` for standard output, or None for nowhere."""
+
+    json: str | None
+    html: str | None
+
+    def __post_init__(self) -> None:
+        if self.json is not None and self.json == self.html:
+            raise WrongUsage(f"--json and --html cannot both go to {self.json}")
+        for name in (self.json, self.html):
+            if name is not None and name != STANDARD_OUTPUT and not Path(name).parent.is_dir():
+                raise Failed(f"{name}: there is no folder {Path(name).parent}")
+
+
+def run(options: Options, outputs: Outputs) -> None:
+    """Does what the options ask. Raises Failed, WrongUsage, OSError; then nothing is written."""
+    finished = finish(options)
+    written: dict[str, bytes] = {}
+    if outputs.json is not None:
+        written[outputs.json] = encoded(document_of(finished))
+    if outputs.html is not None:
+        from nija_cli.backtest.report import report_of
+
+        written[outputs.html] = report_of(finished)
+    write_whole({Path(name): data for name, data in written.items() if name != STANDARD_OUTPUT})
+    if STANDARD_OUTPUT in written:
+        sys.stdout.buffer.write(written[STANDARD_OUTPUT])
+        sys.stdout.buffer.flush()
+    show(finished, Console(stderr=STANDARD_OUTPUT in written))
+
+
+def finish(options: Options) -> Finished:
+    """The run with its figures. Raises Failed, WrongUsage."""
+    plan = plan_for(options)
+    feeds = feeds_for(options)
+    begun = time.perf_counter()
+    result = plan.run(feeds.candles)
+    figures = figures_of(result, feeds.candles)
+    seconds = time.perf_counter() - begun
+    settings = {
+        "cash": options.cash,
+        "from": iso_or_none(options.from_ms),
+        "to": iso_or_none(options.to_ms),
+        **plan.settings,
+    }
+    return Finished(feeds.timeframe, settings, feeds.candles, result, figures, seconds)

@@ -1,0 +1,1 @@
+"""`nija data`: candle files, fetched from exchanges, listed and checked."""
