@@ -112,7 +112,7 @@ def test_statistics_are_those_that_an_account_would_show(document: Callable[...,
     ]
     first, last = (_ms(f"{found['days'][n]['date']}T00:00:00Z") // 86_400_000 for n in (0, -1))
     answer = performance_answer("all", performance(units(10_000), every_day(results_by_day(trades), first, last)))
-    shown = dict(answer["metrics"])
+    shown = answer["metrics"]
     assert set(found["statistics"]) == set(shown)
     for name, value in shown.items():
         told = found["statistics"][name]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nija_trading.domain.apex.features import Features
-from nija_trading.domain.apex.signals import Signals, signals
+from nija_trading.domain.apex.signals import signals
 from nija_trading.domain.apex.step import Rulebook
 from nija_trading.domain.market.candles import DAY_MS, Candles, Floats, Ints
 
@@ -90,8 +90,9 @@ class Tape:
 class Cues:
     """Where a rulebook's signals ask for something.
 
-    `entries`: candles that want a long, `score[i]` the long score of any candle i. `leaves`: candles whose
-    signals end a long, `opposite[i]` being 1 where by the opposite signal, else by a trend break.
+    `entries`: candles that want a long (no denial, as `SignalRow.wants_entry`), `score[i]` the long score of any
+    candle i. `leaves`: candles whose signals end a long, `opposite[i]` being 1 where by the opposite signal, else
+    by a trend break.
     """
 
     entries: Sequence[int]
@@ -107,17 +108,12 @@ class Cues:
         opposite = _joined([part.opposite for part in found])
         leaves = opposite | _joined([part.trend_break for part in found])
         return cls(
-            np.flatnonzero(_joined([wanted(part) for part in found])).tolist(),
+            np.flatnonzero(_joined([part.denial for part in found]) == 0).tolist(),
             _joined([part.score_long for part in found]).tobytes(),
             np.flatnonzero(leaves).tolist(),
             opposite.tobytes(),
             floats(_joined([part.atr for part in found])),
         )
-
-
-def wanted(found: Signals) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Candles whose signals want a long: no denial (`SignalRow.wants_entry`)."""
-    return found.denial == 0
 
 
 def floats(column: Floats) -> array[float]:
