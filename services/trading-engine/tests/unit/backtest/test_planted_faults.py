@@ -62,8 +62,8 @@ FAST = {
     ),
     "no entry at the close of an exit's candle": (
         account_run,
-        "self._seek(seat, walk.moments[-1].candle)",
-        "self._seek(seat, walk.moments[-1].candle + 1)",
+        "self._seek(seat, walk.moments[-1][0])",
+        "self._seek(seat, walk.moments[-1][0] + 1)",
     ),
     "entries on their way are not counted": (account_run, "coming = len(self.pending)", "coming = 0"),
     "entries on their way take no room": (account_run, "            exposure += value\n", ""),
@@ -146,7 +146,6 @@ def test_a_fault_in_the_matching_of_the_paper_broker_is_found(
 
     def plant(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(match, "SymbolBook", made.SymbolBook)
-        patch.setattr(match, "Guarded", made.Guarded)
 
     def told(feeds: Any, rules: Any) -> Any:
         return scenarios.told_plainly(simulate.simulate(feeds, rules, CASH), CASH)

@@ -146,7 +146,7 @@ class AccountRun:
         index = seat.cues.entries[seat.candidate] + 1
         seat.value = None
         del self.pending[seat.number]
-        walk = seat.walker.walk(value, index, self.ledger.cash)
+        walk = seat.walker.walk(value, seat.candidate, self.ledger.cash)
         if walk is None:
             self._seek(seat, index)
             return
@@ -156,20 +156,18 @@ class AccountRun:
 
     def _book(self, seat: _Seat, walk: Walk) -> None:
         """Moments of a trade, the one that is due and those behind it, as long as nothing else comes before."""
-        events, moments, ledger, places = self.events, walk.moments, self.ledger, seat.tape.step_of
-        number, count = seat.number, len(self.seats)
-        for booked in range(walk.booked, len(moments)):
-            moment = moments[booked]
-            step = places[moment.candle]
-            if events and booked > walk.booked:
-                key = (step * _PHASES + moment.phase) * count + number
+        moments, events, until = walk.moments, self.events, walk.booked + 1
+        if events:
+            while until < len(moments):
+                candle, phase, *_ = moments[until]
+                key = (seat.tape.step_of[candle] * _PHASES + phase) * len(self.seats) + seat.number
                 if events[0] < key:
+                    self.ledger.book(seat.number, walk, until)
                     heappush(events, key)
-                    walk.booked = booked
                     return
-            ledger.book(number, step, walk, moment)
-        walk.booked = len(moments)
-        ledger.orders += len(walk.fills)
+                until += 1
+        self.ledger.book(seat.number, walk, len(moments))
+        self.ledger.orders += len(walk.fills)
         if walk.closed:
             self._close(seat, walk)
 
@@ -180,4 +178,4 @@ class AccountRun:
         self.ledger.lost_or_won(record.realized_pnl, walk.fills[-1].market_time)
         seat.walk = None
         del self.held[seat.number]
-        self._seek(seat, walk.moments[-1].candle)
+        self._seek(seat, walk.moments[-1][0])

@@ -68,7 +68,7 @@ def _run(
     cash: int,
     order: tuple[str, ...],
 ) -> Result:
-    cues = [Cues.of(found, rules) for found in blocks]
+    cues = [Cues.of(tape, found, rules) for tape, found in zip(tapes, blocks, strict=True)]
     run = AccountRun(steps, tapes, cues, rules, cash)
     run.go()
     equity = run.ledger.curve(steps.first, len(steps) - 1)
