@@ -47,11 +47,13 @@ class Recorder:
         self.letters.append(letter)
 
 
-NOT_BY_ITSELF = replace(SEND_MAILS, every_s=1e9, leased=False)
-QUIET = replace(
-    SERVICE, roles={**SERVICE.roles, "consumer": replace(SERVICE.roles["consumer"], loops=(NOT_BY_ITSELF,))}
-)
-"""The loop turns at the start and when the test says so, and not beside it when the clock moves."""
+QUIET = replace(SERVICE, roles={**SERVICE.roles, "consumer": replace(SERVICE.roles["consumer"], loops=())})
+"""Mails go when the test says so, and at no other time."""
+
+
+async def send_mails(platform: TestPlatform) -> None:
+    """One turn of the service's loop."""
+    await SEND_MAILS.run(platform.deps("notifier"))
 
 
 def with_mailer(mailer: Recorder) -> Service:
@@ -92,7 +94,7 @@ async def test_a_reset_mail_carries_the_link_in_text_and_html_and_leaves_nothing
 ) -> None:
     with structlog.testing.capture_logs() as lines:
         await posting.given_events(reset_mail(posting, fields={"full_name": "Ada <b>Lovelace</b>"}))
-        await posting.run_loop("notifier", "send-mails")
+        await send_mails(posting)
     assert [line["outcome"] for line in lines if line["event"] == "mail"] == ["sent"]
     assert TOKEN not in str(lines)
     assert "user@example.com" not in str(lines)
@@ -113,9 +115,9 @@ async def test_a_sent_mail_is_not_sent_again_and_the_same_wish_twice_is_one_mail
 ) -> None:
     await posting.given_events(reset_mail(posting), reset_mail(posting))
     for _ in range(2):
-        await posting.run_loop("notifier", "send-mails")
+        await send_mails(posting)
     await posting.given_events(reset_mail(posting))
-    await posting.run_loop("notifier", "send-mails")
+    await send_mails(posting)
     assert len(mailer.letters) == 1
 
 
@@ -126,13 +128,13 @@ async def test_a_passing_refusal_is_tried_again_later_with_growing_pauses(
     await posting.given_events(reset_mail(posting))
     deliveries = posting.deps("notifier").deliveries
     for attempt, pause in enumerate(RETRY_AFTER_S[:2], start=1):
-        await posting.run_loop("notifier", "send-mails")
+        await send_mails(posting)
         kept = await delivery(posting)
         assert (kept.status, kept.attempts, kept.reason) == ("wanted", attempt, "SMTP 451")
         assert await deliveries.due("wanted", clock.now_ms() + pause * 1000 - 1, 10) == []
         assert len(await deliveries.due("wanted", clock.now_ms() + pause * 1000, 10)) == 1
         clock.advance(pause)
-    await posting.run_loop("notifier", "send-mails")
+    await send_mails(posting)
     assert (await delivery(posting)).status == "sent"
     assert len(mailer.letters) == 1
 
@@ -143,7 +145,7 @@ async def test_after_the_last_try_a_mail_has_failed_and_its_contents_are_gone(
     mailer.refusals = [MailRefused("SMTP 451", permanent=False)] * 10
     await posting.given_events(reset_mail(posting, expires_at_ms=None))
     for pause in (*RETRY_AFTER_S, 0):
-        await posting.run_loop("notifier", "send-mails")
+        await send_mails(posting)
         clock.advance(pause)
     kept = await delivery(posting)
     assert (kept.status, kept.attempts, kept.sealed) == ("failed", len(RETRY_AFTER_S) + 1, None)
@@ -152,7 +154,7 @@ async def test_after_the_last_try_a_mail_has_failed_and_its_contents_are_gone(
 async def test_a_lasting_refusal_ends_it_at_once(posting: TestPlatform, mailer: Recorder) -> None:
     mailer.refusals = [MailRefused("SMTP 550", permanent=True)]
     await posting.given_events(reset_mail(posting))
-    await posting.run_loop("notifier", "send-mails")
+    await send_mails(posting)
     kept = await delivery(posting)
     assert (kept.status, kept.reason, kept.sealed) == ("failed", "SMTP 550", None)
 
@@ -162,9 +164,9 @@ async def test_a_mail_whose_contents_are_over_is_not_sent(
 ) -> None:
     mailer.refusals = [MailRefused("not handed over", permanent=False)]
     await posting.given_events(reset_mail(posting))
-    await posting.run_loop("notifier", "send-mails")
+    await send_mails(posting)
     clock.advance(3_600)
-    await posting.run_loop("notifier", "send-mails")
+    await send_mails(posting)
     kept = await delivery(posting)
     assert (kept.status, kept.sealed, mailer.letters) == ("expired", None, [])
 
@@ -183,7 +185,7 @@ async def test_a_mail_that_cannot_be_written_fails_alone(
     posting: TestPlatform, mailer: Recorder, changes: dict[str, Any]
 ) -> None:
     await posting.given_events(reset_mail(posting, **changes), reset_mail(posting, "mail_2"))
-    await posting.run_loop("notifier", "send-mails")
+    await send_mails(posting)
     assert (await delivery(posting)).status == "failed"
     assert [letter.mail_id for letter in mailer.letters] == ["mail_2"]
 
@@ -191,7 +193,7 @@ async def test_a_mail_that_cannot_be_written_fails_alone(
 async def test_a_seal_moved_to_another_mail_does_not_open(posting: TestPlatform, mailer: Recorder) -> None:
     stolen = posting.node.sealer.seal(TOKEN.encode(), bound_to="mail_of_another")
     await posting.given_events(reset_mail(posting, sealed=stolen))
-    await posting.run_loop("notifier", "send-mails")
+    await send_mails(posting)
     assert mailer.letters == []
     assert (await delivery(posting)).status == "failed"
 
@@ -209,10 +211,10 @@ async def test_a_process_that_dies_while_it_sends_leaves_the_mail_due_again(
     with pytest.raises(Killed):
         async with start_platform(tmp_path, [with_mailer(Dying())], clock=clock) as platform:
             await platform.given_events(reset_mail(platform))
-            await platform.run_loop("notifier", "send-mails")
+            await send_mails(platform)
     clock.advance(200)
     async with start_platform(tmp_path, [with_mailer(mailer)], clock=clock) as platform:
-        await platform.run_loop("notifier", "send-mails")
+        await send_mails(platform)
         await eventually(lambda: bool(mailer.letters), "the next process sends it")
         assert [letter.mail_id for letter in mailer.letters] == ["mail_1"]
         assert (await delivery(platform)).attempts == 2
@@ -240,7 +242,7 @@ async def test_mail_goes_to_the_smtp_server_that_the_settings_name(tmp_path: Pat
         env = {"NIJA_SMTP_URL": f"smtp://127.0.0.1:{inbox.port}", "NIJA_MAIL_FROM": "NIJA <mail@nija.example>"}
         async with start_platform(tmp_path, [QUIET], clock=clock, env=env) as platform:
             await platform.given_events(reset_mail(platform, fields={"full_name": "Zoë.\n.dot"}))
-            await platform.run_loop("notifier", "send-mails")
+            await send_mails(platform)
             assert (await delivery(platform)).status == "sent"
     (mail,) = inbox.mails
     assert inbox.recipients == ["user@example.com"]
@@ -270,11 +272,11 @@ async def test_what_the_smtp_server_says_decides_between_later_and_never(
         env = {"NIJA_SMTP_URL": f"smtp://127.0.0.1:{inbox.port}"}
         async with start_platform(tmp_path, [QUIET], clock=clock, env=env) as platform:
             await platform.given_events(reset_mail(platform))
-            await platform.run_loop("notifier", "send-mails")
+            await send_mails(platform)
             kept = await delivery(platform)
             assert (kept.status, kept.reason) == (status, reason)
             clock.advance(60)
-            await platform.run_loop("notifier", "send-mails")
+            await send_mails(platform)
     assert len(inbox.mails) == (1 if status == "wanted" else 0)
 
 
@@ -284,5 +286,5 @@ async def test_an_smtp_server_that_is_not_there_is_tried_again(tmp_path: Path, c
     env = {"NIJA_SMTP_URL": f"smtp://127.0.0.1:{port}"}
     async with start_platform(tmp_path, [QUIET], clock=clock, env=env) as platform:
         await platform.given_events(reset_mail(platform))
-        await platform.run_loop("notifier", "send-mails")
+        await send_mails(platform)
         assert (await delivery(platform)).status == "wanted"

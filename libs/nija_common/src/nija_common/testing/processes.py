@@ -154,8 +154,12 @@ class Server:
         self._wait_until_gone()
 
     def freeze(self) -> None:
-        """SIGSTOP: the port stays open, nothing answers."""
+        """SIGSTOP: the port stays open, nothing answers, from the moment that this returns."""
         self.signal(signal.SIGSTOP)
+        state = Path("/proc", (self.folder / "pid").read_text().strip(), "stat")
+        if state.exists():
+            # The signal is delivered when the process is next scheduled; until then it may answer.
+            wait_until(lambda: state.read_text().rpartition(")")[2].split()[0] in "TtZ", STOP_TIMEOUT_S)
 
     def thaw(self) -> None:
         """SIGCONT, after `freeze`."""
