@@ -68,12 +68,14 @@ def test_real_candles_give_the_trades_of_the_plain_runner(
     levels, venues = ([level], [CHEAP]) if not scenarios.LONG else (list(RiskLevel), [CHEAP, COINBASE])
     if not scenarios.LONG:
         feeds = {name: candles.slice(0, 4_000) for name, candles in feeds.items()}
+    trades = 0
     for chosen in levels:
         for venue in venues:
             rules = Rulebook(Parameters(), PROFILES[chosen], Limits(), venue)
             fast, plain = run_apex(feeds, rules, CASH), simulate(feeds, rules, CASH)
             assert scenarios.told(fast) == scenarios.told_plainly(plain, CASH)
-            assert fast.trades or venue is COINBASE
+            trades += len(fast.trades)
+    assert trades > 0, "candles without trades prove nothing"
 
 
 def test_the_whole_of_the_known_file_has_its_known_trades(shared_folder: Path) -> None:

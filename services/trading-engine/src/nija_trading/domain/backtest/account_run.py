@@ -21,6 +21,10 @@ _AT_CLOSE, _PHASES = 2, 3
 """Behind a candle's `AT_OPEN` and `INSIDE` comes what its close decides."""
 
 
+_PAUSES = frozenset({Denial.DAILY_LOSS, Denial.LOSING_STREAK, Denial.WEEK_LOSS})
+"""Once they are there they hold for the rest of the day, at least."""
+
+
 class _Seat:
     """One symbol of the account: free with its next candidate, waiting with an order, or in a trade."""
 
@@ -96,12 +100,17 @@ class AccountRun:
         index = seat.cues.entries[seat.candidate]
         value = self._sized(seat, index, step)
         if isinstance(value, Denial):
-            self._seek(seat, index + 1)
+            self._seek(seat, self._next_chance(seat, index) if value in _PAUSES else index + 1)
             return
         self.pending[seat.number] = value
         if index + 1 < len(seat.tape.close):
             seat.value = value
             self._push(seat, index + 1, AT_OPEN)
+
+    def _next_chance(self, seat: _Seat, index: int) -> int:
+        """The symbol's first candle of another day."""
+        times = seat.tape.time_ms
+        return bisect_left(times, (times[index] // DAY_MS + 1) * DAY_MS, index)
 
     def _sized(self, seat: _Seat, index: int, step: int) -> int | Denial:
         ledger, rules, limits = self.ledger, self.rules, self.rules.limits

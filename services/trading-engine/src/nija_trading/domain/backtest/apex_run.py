@@ -35,7 +35,7 @@ def run_apex(feeds: Mapping[str, Candles], rules: Rulebook, cash: int, pairs: Se
 
 def run_grid(
     feeds: Mapping[str, Candles], rulebooks: Iterable[Rulebook], cash: int, pairs: Sequence[str] | None = None
-) -> Iterator[Result]:
+) -> list[Result]:
     """`run_apex` for each rulebook in turn; what several of them read of the candles is computed once.
 
     Features are kept for the parameters that they depend on (`FEATURE_PARAMETERS`), so rulebooks that differ in
@@ -43,16 +43,16 @@ def run_grid(
     """
     order = tuple(feeds) if pairs is None else tuple(pairs)
     known: dict[tuple[object, ...], tuple[Steps, list[Tape], list[list[Features]]]] = {}
-    for rules in rulebooks:
-        with _collector_at_rest():
+    results: list[Result] = []
+    with _collector_at_rest():
+        for rules in rulebooks:
             params = rules.params
             key = (params.warm_up, *(getattr(params, name) for name in FEATURE_PARAMETERS))
             if key not in known:
                 steps, tapes = _tapes(feeds, order, params.warm_up)
                 known[key] = (steps, tapes, [list(feature_blocks(tape.candles, params)) for tape in tapes])
-            steps, tapes, blocks = known[key]
-            result = _run(steps, tapes, blocks, rules, cash, order)
-        yield result
+            results.append(_run(*known[key], rules, cash, order))
+    return results
 
 
 def _tapes(feeds: Mapping[str, Candles], order: Sequence[str], warm_up: int) -> tuple[Steps, list[Tape]]:

@@ -127,7 +127,8 @@ def _ends(time_ms: Ints, entries: Ints, leaves: Ints, hold_ms: int) -> Ints:
     filled = np.minimum(entries + 1, len(time_ms) - 1)
     by_time = np.searchsorted(time_ms, time_ms[filled] + hold_ms)
     by_signal = np.append(leaves, len(time_ms))[np.searchsorted(leaves, entries + 1)]
-    return np.minimum(by_time, by_signal)
+    ends: Ints = np.minimum(by_time, by_signal)
+    return ends
 
 
 def floats(column: Floats) -> array[float]:

@@ -94,7 +94,7 @@ class SymbolBook:
         self.quantity, self.active_from = held.quantity, held.active_from
         if held.stop is not None:
             self.stop_id, self.stop, self.stop_reason = held.stop
-        self.levels = [tuple(level) for level in held.levels]
+        self.levels = [(order_id, price, share) for order_id, price, share in held.levels]
 
     def holding(self) -> Holding | None:
         """What is held now."""
