@@ -1,4 +1,4 @@
-"""Random markets for every test of the engine."""
+"""Random markets, and the literal oracle, for every test of the engine."""
 
 from __future__ import annotations
 
@@ -24,6 +24,24 @@ def load_module(path: Path) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def literal() -> ModuleType:
+    """The strategy page, read literally."""
+    return load_module(Path(__file__).parent / "unit/oracle/literal.py")
+
+
+@pytest.fixture(scope="session")
+def markets() -> ModuleType:
+    """Random markets."""
+    return load_module(Path(__file__).parent / "unit/oracle/markets.py")
+
+
+@pytest.fixture(scope="session")
+def scenarios() -> ModuleType:
+    """Markets and rules by seed."""
+    return load_module(Path(__file__).parent / "unit/oracle/scenarios.py")
 
 
 @pytest.fixture(scope="session")

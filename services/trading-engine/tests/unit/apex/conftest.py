@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,29 +14,6 @@ from nija_trading.domain.market.candles import Candle
 from nija_trading.domain.matching.money import units
 from nija_trading.domain.matching.position import PositionState
 from nija_trading.domain.matching.terms import FeeSchedule, MarketRules, Venue
-
-
-def _oracle(name: str) -> ModuleType:
-    path = Path(__file__).parent.parent / "oracle" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"nija_trading_oracle_{name}_for_apex", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def literal() -> ModuleType:
-    """The strategy page, read literally."""
-    return _oracle("literal")
-
-
-@pytest.fixture(scope="session")
-def markets() -> ModuleType:
-    """Random markets."""
-    return _oracle("markets")
 
 
 class Made:

@@ -19,7 +19,7 @@ from nija_trading.domain.market.candles import Candles, Floats, Ints
 
 Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
-BLOCK = 4_096
+BLOCK = 16_384
 """Candles of a long feed that are gone through at a time, so that columns in the making stay in the cache."""
 
 FEATURE_PARAMETERS = (
@@ -114,9 +114,9 @@ def features(candles: Candles, params: Parameters) -> Features:
 
 
 def feature_blocks(candles: Candles, params: Parameters, size: int = BLOCK) -> Iterator[Features]:
-    """Features of a whole feed, `size` candles at a time."""
+    """Features of a whole feed, `size` candles at a time; one block, without a row, of a feed without candles."""
     state = FeedState(candles.slice(0, 0))
-    for start in range(0, len(candles), size):
+    for start in range(0, max(len(candles), 1), size):
         state, rows = advance(state, candles.slice(start, start + size), params)
         yield rows
 

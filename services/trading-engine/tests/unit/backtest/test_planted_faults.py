@@ -1,0 +1,163 @@
+"""The comparison with the plain runner sees the faults that are easily made: each is planted, and must be found.
+
+A fault is another text for a line of the source; a module with it takes the place of the true one.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from nija_trading.domain.apex import guarding, simulate
+from nija_trading.domain.backtest import account_run, apex_run, ledger, walk
+from nija_trading.domain.matching import match, symbol_book
+from nija_trading.domain.matching.money import units
+
+CASH = units(10_000)
+SEEDS = range(2_000, 2_100)
+
+FAST = {
+    "a stop that is touched exactly does not fire": (walk, "low[here] > stop and", "low[here] >= stop and"),
+    "a trailing stop that is touched exactly does not fire": (
+        walk,
+        "if low[here] <= stop or",
+        "if low[here] < stop or",
+    ),
+    "trailing is armed from the entry on": (walk, "armed, best = False, -inf", "armed, best = True, -inf"),
+    "trailing is armed where the price goes through": (
+        walk,
+        "elif high[here] >= arm:",
+        "elif high[here] > arm * 1.0005:",
+    ),
+    "the entry candle's close is no best close": (walk, "max(close[index : here + 1])", "close[here]"),
+    "an exit at the entry candle's close is not seen": (
+        walk,
+        "number = bisect_left(leaves, index)\n",
+        "number = bisect_left(leaves, index + 1)\n",
+    ),
+    "48 hours are over a candle late": (walk, "times[index] + self.hold_ms,", "times[index] + self.hold_ms + 1,"),
+    "the open behind an exit meets no stop": (
+        walk,
+        "        book.at_open(opened)\n        if book.held",
+        "        if book.held",
+    ),
+    "a level that is touched is looked at too late": (walk, "trigger = level if level < arm else arm", "trigger = arm"),
+    "a day's base is its first close": (ledger, "self.equity_at(begins - 1)", "self.equity_at(begins)"),
+    "weeks begin on a Tuesday": (ledger, "(week * 7 - 3)", "(week * 7 - 2)"),
+    "bounds never bind": (ledger, "near = least / _NEAR", "near = least * 9"),
+    "bounds leave a day's loss out": (ledger, "near <= day_base * self.kept_day", "near <= 0"),
+    "bounds leave the user's own limit out": (ledger, "near <= day_base - limit", "near <= 0"),
+    "bounds leave the drawdown out": (ledger, "near <= peak * self.kept_peak", "near <= 0"),
+    "bounds leave the week out": (ledger, "near <= week_base * self.kept_week", "near <= 0"),
+    "losing trades never pause": (ledger, "        if pauses:\n", "        if pauses and self.streak:\n"),
+    "a trade counts for the day before": (
+        ledger,
+        "day = day_of(time_ms)\n        self.trades",
+        "day = day_of(time_ms) - 1\n        self.trades",
+    ),
+    "no entry at the close of an exit's candle": (
+        account_run,
+        "self._seek(seat, walk.moments[-1].index)",
+        "self._seek(seat, walk.moments[-1].index + 1)",
+    ),
+    "entries on their way are not counted": (account_run, "coming = len(self.pending)", "coming = 0"),
+    "entries on their way take no room": (account_run, "            exposure += value\n", ""),
+    "the score of another candle": (account_run, "cues.score[index]", "cues.score[index - 1]"),
+}
+
+CORE = {
+    "the farther extreme comes first": ("if start - low <= high - start:", "if start - low > high - start:"),
+    "a level is filled where it is touched": ("if level.price < end:", "if level.price <= end:"),
+    "the stop comes after the ladder": ("if end < begin:", "if end > begin:"),
+    "a stop fills at the open of its leg": ("stop if stop < start else start", "start"),
+    "a share is rounded up": (
+        "share = cut(portion(left, level.share), rules.step)",
+        "share = portion(left, level.share) + 1",
+    ),
+    "levels pay the taker's fee": ("if liquidity is _MAKER else", "if liquidity is None else"),
+}
+
+
+@pytest.fixture(scope="module")
+def known(literal: ModuleType, markets: ModuleType, scenarios: ModuleType) -> dict[int, Any]:
+    """(feeds, rules, what the plain runner tells) by seed, made when first asked for."""
+
+    class Known(dict[int, Any]):
+        def __missing__(self, seed: int) -> Any:
+            chosen_by = scenarios.one_limit if seed % 2 else scenarios.scenario
+            rows, chosen, level, timeframe = chosen_by(literal, markets, seed)
+            feeds, rules = scenarios.candles(rows, timeframe), scenarios.rulebook(chosen, level)
+            self[seed] = feeds, rules, scenarios.told_plainly(simulate.simulate(feeds, rules, CASH), CASH)
+            return self[seed]
+
+    return Known()
+
+
+def planted(module: ModuleType, line: str, fault: str) -> ModuleType:
+    """The module with another text in the place of that line, which must be there once."""
+    source = inspect.getsource(module)
+    assert source.count(line) == 1, f"{line!r} is {source.count(line)} times in {module.__name__}"
+    made = ModuleType(f"{module.__name__}_planted")
+    sys.modules[made.__name__] = made
+    exec(compile(source.replace(line, fault), f"{module.__file__}.planted", "exec"), made.__dict__)
+    return made
+
+
+def first_difference(known: dict[int, Any], scenarios: ModuleType, run: Any) -> int | None:
+    """The first seed that tells something else; a fault that stops a run is found too."""
+    for seed in SEEDS:
+        feeds, rules, expected = known[seed]
+        try:
+            if run(feeds, rules) != expected:
+                return seed
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            return seed
+    return None
+
+
+@pytest.mark.parametrize("fault", FAST)
+def test_a_fault_in_the_fast_run_is_found(
+    fault: str, known: dict[int, Any], scenarios: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, line, text = FAST[fault]
+    made = planted(module, line, text)
+    if module is walk:
+        monkeypatch.setattr(account_run, "Walker", made.Walker)
+    elif module is ledger:
+        monkeypatch.setattr(account_run, "Ledger", made.Ledger)
+    else:
+        monkeypatch.setattr(apex_run, "AccountRun", made.AccountRun)
+    assert first_difference(known, scenarios, lambda f, r: scenarios.told(apex_run.run_apex(f, r, CASH))) is not None
+
+
+@pytest.mark.parametrize("fault", CORE)
+def test_a_fault_in_the_matching_of_the_paper_broker_is_found(
+    fault: str, known: dict[int, Any], scenarios: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = planted(symbol_book, *CORE[fault])
+    monkeypatch.setattr(match, "SymbolBook", made.SymbolBook)
+    monkeypatch.setattr(match, "Guarded", made.Guarded)
+    run = simulate.simulate
+
+    def told(feeds: Any, rules: Any) -> Any:
+        return scenarios.told_plainly(run(feeds, rules, CASH), CASH)
+
+    assert first_difference(known, scenarios, told) is not None
+
+
+def test_a_trailing_stop_that_does_not_move_is_found(
+    known: dict[int, Any], scenarios: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guarding, "trailed", lambda stop, *_: stop)
+    assert first_difference(known, scenarios, lambda f, r: scenarios.told(apex_run.run_apex(f, r, CASH))) is not None
+
+
+def test_without_a_fault_there_is_no_difference(known: dict[int, Any], scenarios: ModuleType) -> None:
+    seen = dict(known)
+    assert seen or known[SEEDS[0]]
+    for feeds, rules, expected in list(known.values()):
+        assert scenarios.told(apex_run.run_apex(feeds, rules, CASH)) == expected
