@@ -7,6 +7,7 @@ it. Both are only other shapes of `Candles` and of what `features` and `signals`
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -113,6 +114,21 @@ class Cues:
             opposite.tobytes(),
             floats(_joined([part.atr for part in found])),
         )
+
+    def slice(self, start: int, stop: int) -> Cues:
+        """The cues of candles `start` to `stop` (exclusive), counted from `start`."""
+        return Cues(
+            _between(self.entries, start, stop),
+            self.score[start:stop],
+            _between(self.leaves, start, stop),
+            self.opposite[start:stop],
+            self.atr[start:stop],
+        )
+
+
+def _between(places: Sequence[int], start: int, stop: int) -> list[int]:
+    """Places (ascending) from `start` to before `stop`, counted from `start`."""
+    return [place - start for place in places[bisect_left(places, start) : bisect_left(places, stop)]]
 
 
 def wanted(found: Signals) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
