@@ -47,7 +47,8 @@ class Measured:
     def daily(self) -> Floats:
         """The returns of the full days."""
         curve = np.array((1.0, *self.equity))
-        return curve[1:] / curve[:-1] - 1.0
+        returns: Floats = np.diff(curve) / curve[:-1]
+        return returns
 
     def bare(self) -> Measured:
         """The same without its days: those of trains overlap and would fill the state file."""

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -26,7 +26,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def records(task: Task, points: Sequence[Point | None], jobs: int) -> Iterator[tuple[Point | None, Record]]:
+def records(
+    task: Task, points: Sequence[Point | None], jobs: int
+) -> Generator[tuple[Point | None, Record], None, None]:
     """Each point with its record, as they come. With one process, or a single point, in this one. Raises Failed."""
     jobs = min(jobs, len(points))
     if jobs <= 1:
