@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -61,8 +62,8 @@ FAST = {
     ),
     "no entry at the close of an exit's candle": (
         account_run,
-        "self._seek(seat, walk.moments[-1].index)",
-        "self._seek(seat, walk.moments[-1].index + 1)",
+        "self._seek(seat, walk.moments[-1].candle)",
+        "self._seek(seat, walk.moments[-1].candle + 1)",
     ),
     "entries on their way are not counted": (account_run, "coming = len(self.pending)", "coming = 0"),
     "entries on their way take no room": (account_run, "            exposure += value\n", ""),
@@ -71,7 +72,7 @@ FAST = {
 
 CORE = {
     "the farther extreme comes first": ("if start - low <= high - start:", "if start - low > high - start:"),
-    "a level is filled where it is touched": ("if level.price < end:", "if level.price <= end:"),
+    "a level is filled where it is touched": ("if price < end and (sell", "if price <= end and (sell"),
     "the stop comes after the ladder": ("if end < begin:", "if end > begin:"),
     "a stop fills at the open of its leg": ("stop if stop < start else start", "start"),
     "a share is rounded up": (
@@ -107,57 +108,60 @@ def planted(module: ModuleType, line: str, fault: str) -> ModuleType:
     return made
 
 
-def first_difference(known: dict[int, Any], scenarios: ModuleType, run: Any) -> int | None:
-    """The first seed that tells something else; a fault that stops a run is found too."""
+def first_difference(known: dict[int, Any], plant: Callable[[pytest.MonkeyPatch], None], run: Any) -> int | None:
+    """The first seed that tells something else while the fault is there; one that stops a run is found too."""
     for seed in SEEDS:
         feeds, rules, expected = known[seed]
-        try:
-            if run(feeds, rules) != expected:
+        with pytest.MonkeyPatch.context() as patch:
+            plant(patch)
+            try:
+                if run(feeds, rules) != expected:
+                    return seed
+            except (ArithmeticError, LookupError, TypeError, ValueError):
                 return seed
-        except (ArithmeticError, LookupError, TypeError, ValueError):
-            return seed
     return None
 
 
 @pytest.mark.parametrize("fault", FAST)
-def test_a_fault_in_the_fast_run_is_found(
-    fault: str, known: dict[int, Any], scenarios: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fault_in_the_fast_run_is_found(fault: str, known: dict[int, Any], scenarios: ModuleType) -> None:
     module, line, text = FAST[fault]
     made = planted(module, line, text)
-    if module is walk:
-        monkeypatch.setattr(account_run, "Walker", made.Walker)
-    elif module is ledger:
-        monkeypatch.setattr(account_run, "Ledger", made.Ledger)
-    else:
-        monkeypatch.setattr(apex_run, "AccountRun", made.AccountRun)
-    assert first_difference(known, scenarios, lambda f, r: scenarios.told(apex_run.run_apex(f, r, CASH))) is not None
+    home, name = {
+        walk: (account_run, "Walker"),
+        ledger: (account_run, "Ledger"),
+        account_run: (apex_run, "AccountRun"),
+    }[module]
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(home, name, getattr(made, name))
+
+    assert first_difference(known, plant, lambda f, r: scenarios.told(apex_run.run_apex(f, r, CASH))) is not None
 
 
 @pytest.mark.parametrize("fault", CORE)
 def test_a_fault_in_the_matching_of_the_paper_broker_is_found(
-    fault: str, known: dict[int, Any], scenarios: ModuleType, monkeypatch: pytest.MonkeyPatch
+    fault: str, known: dict[int, Any], scenarios: ModuleType
 ) -> None:
     made = planted(symbol_book, *CORE[fault])
-    monkeypatch.setattr(match, "SymbolBook", made.SymbolBook)
-    monkeypatch.setattr(match, "Guarded", made.Guarded)
-    run = simulate.simulate
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(match, "SymbolBook", made.SymbolBook)
+        patch.setattr(match, "Guarded", made.Guarded)
 
     def told(feeds: Any, rules: Any) -> Any:
-        return scenarios.told_plainly(run(feeds, rules, CASH), CASH)
+        return scenarios.told_plainly(simulate.simulate(feeds, rules, CASH), CASH)
 
-    assert first_difference(known, scenarios, told) is not None
+    assert first_difference(known, plant, told) is not None
 
 
-def test_a_trailing_stop_that_does_not_move_is_found(
-    known: dict[int, Any], scenarios: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(guarding, "trailed", lambda stop, *_: stop)
-    assert first_difference(known, scenarios, lambda f, r: scenarios.told(apex_run.run_apex(f, r, CASH))) is not None
+def test_a_trailing_stop_that_does_not_move_is_found(known: dict[int, Any], scenarios: ModuleType) -> None:
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(guarding, "trailed", lambda stop, *_: stop)
+
+    assert first_difference(known, plant, lambda f, r: scenarios.told(apex_run.run_apex(f, r, CASH))) is not None
 
 
 def test_without_a_fault_there_is_no_difference(known: dict[int, Any], scenarios: ModuleType) -> None:
-    seen = dict(known)
-    assert seen or known[SEEDS[0]]
-    for feeds, rules, expected in list(known.values()):
+    for seed in SEEDS[:10]:
+        feeds, rules, expected = known[seed]
         assert scenarios.told(apex_run.run_apex(feeds, rules, CASH)) == expected

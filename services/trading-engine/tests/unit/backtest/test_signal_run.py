@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -95,7 +95,7 @@ def test_a_quantity_keeps_to_the_step_and_a_small_order_is_none() -> None:
     assert run_signals(Listed((LONG, FLAT, 0, 0)), {"A-USD": feed}, venue, units(199)).orders == 0
 
 
-def test_crosses_count_from_the_slow_length_on(random_market: ModuleType) -> None:
+def test_crosses_count_from_the_slow_length_on(random_market: Callable[..., list[Any]]) -> None:
     feed = Candles.of(HOUR, random_market(3, 300, HOUR))
     wanted = EmaCross(fast=3, slow=50).targets(feed)
     assert not wanted[:50].any()

@@ -160,20 +160,25 @@ def _shifted_sum(values: Floats, back: int) -> Floats:
 
 def window_mean(values: Floats, length: int) -> Floats:
     """Mean of the last `length` values, the current included; of fewer at the start."""
-    mean: Floats = window_sum(values, length) / window_count(len(values), length)
+    return mean_of_sum(window_sum(values, length), length)
+
+
+def mean_of_sum(total: Floats, length: int) -> Floats:
+    """Window sums over how many values each has: 1, 2, ... up to `length`."""
+    mean: Floats = total / float(length)
+    few = min(length - 1, len(total))
+    mean[:few] = total[:few] / np.arange(1.0, few + 1.0)
     return mean
-
-
-def window_count(size: int, length: int) -> Floats:
-    """How many values each window has: 1, 2, ... up to `length`."""
-    counted: Floats = np.minimum(np.arange(1.0, size + 1.0), float(length))
-    return counted
 
 
 def ratio(over: Floats, under: Floats, otherwise: Floats | float = 0.0) -> Floats:
     """`over / under`, and `otherwise` where `under` is zero."""
-    result = np.array(np.broadcast_to(otherwise, over.shape), dtype=np.float64)
-    np.divide(over, under, out=result, where=under != 0)
+    divisible = under != 0
+    if divisible.all():
+        whole: Floats = over / under
+        return whole
+    result = np.full(len(over), otherwise)
+    np.divide(over, under, out=result, where=divisible)
     return result
 
 

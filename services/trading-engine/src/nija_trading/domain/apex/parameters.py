@@ -124,6 +124,10 @@ class Parameters:
     week_stop: float = 0.10
     """Week's loss at which entries end until Monday."""
 
+    def __post_init__(self) -> None:
+        if len(self.level_gains) != len(self.level_shares) or list(self.level_gains) != sorted(self.level_gains):
+            raise ValueError("level_gains must rise from level to level, and each needs its share in level_shares")
+
 
 class RiskLevel(StrEnum):
     """Names of the risk profiles."""

@@ -106,7 +106,7 @@ class AccountRun:
     def _sized(self, seat: _Seat, index: int, step: int) -> int | Denial:
         ledger, rules, limits = self.ledger, self.rules, self.rules.limits
         day = self.steps.opens_ms[step] // DAY_MS
-        paused = entries_paused(ledger, day, (day + 3) // 7)
+        paused = entries_paused(ledger, day, ledger.week or 0)
         if paused is not None:
             return paused
         coming = len(self.pending)
@@ -160,7 +160,7 @@ class AccountRun:
         number, count = seat.number, len(self.seats)
         for booked in range(walk.booked, len(moments)):
             moment = moments[booked]
-            step = places[moment.index]
+            step = places[moment.candle]
             if events and booked > walk.booked:
                 key = (step * _PHASES + moment.phase) * count + number
                 if events[0] < key:
@@ -180,4 +180,4 @@ class AccountRun:
         self.ledger.lost_or_won(record.realized_pnl, walk.fills[-1].market_time)
         seat.walk = None
         del self.held[seat.number]
-        self._seek(seat, walk.moments[-1].index)
+        self._seek(seat, walk.moments[-1].candle)

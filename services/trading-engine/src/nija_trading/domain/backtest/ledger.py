@@ -120,7 +120,7 @@ class Ledger:
         self.cash_steps.append(step)
         self.cash_after.append(self.cash)
         journal = self.journals[number]
-        journal.candles.append(moment.index)
+        journal.candles.append(moment.candle)
         journal.quantities.append(moment.quantity)
 
     def lost_or_won(self, profit: int, time_ms: int) -> None:
@@ -137,6 +137,8 @@ class Ledger:
 
     def equity_at(self, step: int) -> int:
         """Equity at the closes of a step whose fills are booked."""
+        if step >= self.cash_steps[-1] and not self.journals[0].quantities[-1] and len(self.journals) == 1:
+            return self.cash
         equity = self.cash_after[bisect_right(self.cash_steps, step) - 1]
         for journal in self.journals:
             equity += journal.value_at(step)
@@ -202,7 +204,9 @@ class Ledger:
 
     def _base(self, begins: int) -> int:
         """Equity at the last close before a day or week whose first step this is, at first the starting cash."""
-        return self.cash_after[0] if begins <= self.steps.first else self.equity_at(begins - 1)
+        if begins <= self.steps.first:
+            return self.cash_after[0]
+        return self.equity_at(begins - 1)
 
     def _settle_exactly(self, step: int) -> None:
         """Every close since the last look, by the live engine's rule; those that change nothing are left out."""

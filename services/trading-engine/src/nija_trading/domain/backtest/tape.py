@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nija_trading.domain.apex.features import Features
-from nija_trading.domain.apex.signals import Signals, signals
+from nija_trading.domain.apex.signals import signals
 from nija_trading.domain.apex.step import Rulebook
 from nija_trading.domain.market.candles import DAY_MS, Candles, Floats, Ints
 
@@ -91,8 +91,9 @@ class Tape:
 class Cues:
     """Where a rulebook's signals ask for something.
 
-    `entries`: candles that want a long, `score[i]` the long score of any candle i. `leaves`: candles whose
-    signals end a long, `opposite[i]` being 1 where by the opposite signal, else by a trend break.
+    `entries`: candles that want a long (no denial, as `SignalRow.wants_entry`), `score[i]` the long score of any
+    candle i. `leaves`: candles whose signals end a long, `opposite[i]` being 1 where by the opposite signal, else
+    by a trend break.
     """
 
     entries: Sequence[int]
@@ -108,7 +109,7 @@ class Cues:
         opposite = _joined([part.opposite for part in found])
         leaves = opposite | _joined([part.trend_break for part in found])
         return cls(
-            np.flatnonzero(_joined([wanted(part) for part in found])).tolist(),
+            np.flatnonzero(_joined([part.denial for part in found]) == 0).tolist(),
             _joined([part.score_long for part in found]).tobytes(),
             np.flatnonzero(leaves).tolist(),
             opposite.tobytes(),
@@ -129,11 +130,6 @@ class Cues:
 def _between(places: Sequence[int], start: int, stop: int) -> list[int]:
     """Places (ascending) from `start` to before `stop`, counted from `start`."""
     return [place - start for place in places[bisect_left(places, start) : bisect_left(places, stop)]]
-
-
-def wanted(found: Signals) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Candles whose signals want a long: no denial (`SignalRow.wants_entry`)."""
-    return found.denial == 0
 
 
 def floats(column: Floats) -> array[float]:

@@ -33,7 +33,7 @@ class Moment(NamedTuple):
     `flow` is the cash that it has moved since its beginning, `quantity` what is held, `fills` their number so far.
     """
 
-    index: int
+    candle: int
     phase: int
     flow: int
     quantity: int
@@ -51,7 +51,7 @@ class Walk:
     `floor` and `top` are the bounds of the closes while something is held. The first `booked` moments have come.
     """
 
-    __slots__ = ("booked", "closed", "fees", "fills", "flow", "least", "moments", "most", "proceeds")
+    __slots__ = ("booked", "closed", "exits", "fees", "fills", "flow", "least", "moments", "most", "proceeds")
 
     def __init__(self, fills: list[Fill], moments: list[Moment], closed: bool, floor: float, top: float) -> None:
         self.fills = fills
@@ -59,17 +59,20 @@ class Walk:
         self.closed = closed
         self.booked = 0
         self.flow = 0
-        fees = worth = 0
-        for fill in fills:
-            fees += fill.fee
-            worth += fill.value
-            if fill.price < floor:
-                floor = fill.price
-            elif fill.price > top:
-                top = fill.price
         entry = fills[0]
-        self.fees = fees
-        self.proceeds = worth - entry.value
+        fees = proceeds = 0
+        exits = []
+        for _, _, _, price, quantity, value, fee, _, at_ms, reason in fills[1:]:
+            fees += fee
+            proceeds += value
+            if price < floor:
+                floor = price
+            elif price > top:
+                top = price
+            exits.append(_exit((at_ms, price, quantity, fee, reason)))
+        self.exits = tuple(exits)
+        self.fees = fees = fees + entry.fee
+        self.proceeds = proceeds
         slack = len(fills) + 1
         least = int(floor * entry.quantity) - entry.value - fees - slack
         most = int(top * entry.quantity) - entry.value + slack
@@ -80,9 +83,6 @@ class Walk:
         """The trade as the result tells of it."""
         fills = self.fills
         entry, last = fills[0], fills[-1]
-        exits = tuple(
-            [_exit((fill.market_time, fill.price, fill.quantity, fill.fee, fill.reason)) for fill in fills[1:]]
-        )
         bought, left = entry.quantity, self.moments[-1].quantity
         paid = paid_for(bought - left, bought, entry.value + entry.fee)
         profit = self.proceeds - (self.fees - entry.fee) - paid
@@ -98,7 +98,7 @@ class Walk:
                 self.fees,
                 profit,
                 reason,
-                exits,
+                self.exits,
             )
         )
 
@@ -143,7 +143,7 @@ class Walker:
         moments = [_moment((index, AT_OPEN, book.cash - cash, held.quantity, 1))]
         here = index
         while True:
-            level = _lowest(held)
+            level = held.levels[0].price if held.levels else inf
             if armed:
                 here, stop, best = self._trail(here, last, stop, best, level, entry)
                 held.stop, held.stop_reason = stop, _TRAILING
@@ -155,7 +155,7 @@ class Walker:
                 break
             if high[here] > top:
                 top = high[here]
-            self._meet(book, here, cash, moments)
+            self._meet(book, here, cash, level, moments)
             if held.quantity == 0:
                 return Walk(fills, moments, True, floor, top if top > best else best)
             if armed:
@@ -195,7 +195,7 @@ class Walker:
                 stop = guarding.trailed(stop, entry, best, atr[here], params, market)
         return last, stop, best
 
-    def _meet(self, book: SymbolBook, here: int, cash: int, moments: list[Moment]) -> None:
+    def _meet(self, book: SymbolBook, here: int, cash: int, level: float, moments: list[Moment]) -> None:
         """A candle that is not quiet; the entry's own has met its open already. `cash` was before the trade."""
         tape, fills, held = self.tape, book.fills, book.held
         if held is None:
@@ -203,7 +203,7 @@ class Walker:
         opened = tape.open[here]
         book.time_ms = tape.time_ms[here]
         filled = len(fills)
-        if here > moments[0].index:
+        if here > moments[0].candle and (opened > level or held.stop is None or opened <= held.stop):
             book.at_open(opened)
             if len(fills) > filled:
                 filled = len(fills)
@@ -227,12 +227,3 @@ class Walker:
         book.at_open(opened)
         if book.held is not None:
             book.sold(book.held, "exit", reason, opened)
-
-
-def _lowest(held: Guarded) -> float:
-    """The lowest of the levels that rest."""
-    lowest = inf
-    for level in held.levels:
-        if level.price < lowest:
-            lowest = level.price
-    return lowest

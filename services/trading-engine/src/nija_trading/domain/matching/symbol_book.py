@@ -44,7 +44,7 @@ def legs(start: float, high: float, low: float, close: float) -> tuple[tuple[flo
 
 
 class Guarded:
-    """A `Holding` while candles go over it; `stop` is the stop's price."""
+    """A `Holding` while candles go over it; `stop` is the stop's price. `levels` has the lowest first."""
 
     __slots__ = ("active_from", "levels", "quantity", "stop", "stop_id", "stop_reason")
 
@@ -100,10 +100,9 @@ class SymbolBook:
         if held is not None and held.active_from <= self.time_ms:
             if held.stop is not None and price <= held.stop:
                 self._stopped(held, price)
-            elif held.levels:
-                for level in list(held.levels):
-                    if price > level.price and self.held is not None:
-                        self._level(held, level, price)
+            else:
+                while held.levels and price > held.levels[0].price:
+                    self._level(held, price)
         if not self.orders:
             return
         for limit in self._limits():
@@ -123,7 +122,7 @@ class SymbolBook:
             if held.stop is None or held.stop < low:
                 self._rising(start, high)
                 return
-            if _next_level(held, high) is None:
+            if not held.levels or held.levels[0].price >= high:
                 self._stopped(held, held.stop)
                 return
         for begin, end in legs(start, high, low, close):
@@ -151,10 +150,10 @@ class SymbolBook:
         while True:
             sell = self._lowest_sell(end) if self.orders else None
             held = self.held
-            if held is not None and held.active_from <= self.time_ms:
-                level = _next_level(held, end)
-                if level is not None and (sell is None or level.price <= sell.price):
-                    self._level(held, level, level.price if level.price > start else start)
+            if held is not None and held.active_from <= self.time_ms and held.levels:
+                price = held.levels[0].price
+                if price < end and (sell is None or price <= sell.price):
+                    self._level(held, price if price > start else start)
                     continue
             if sell is None:
                 return
@@ -223,9 +222,9 @@ class SymbolBook:
         held.stop = None
         self._sell(held, order_id, got, held.quantity, value_of(got, held.quantity), _TAKER, reason)
 
-    def _level(self, held: Guarded, level: RestingLevel, price: float) -> None:
-        """Sell the level's share of what remains, or count it as done where that is too small."""
-        held.levels.remove(level)
+    def _level(self, held: Guarded, price: float) -> None:
+        """Sell the lowest level's share of what remains, or count it as done where that is too small."""
+        level = held.levels.pop(0)
         left, rules = held.quantity, self.rules
         share = cut(portion(left, level.share), rules.step)
         value = value_of(price, share)
@@ -280,6 +279,7 @@ class SymbolBook:
         if held.quantity == 0:
             self.held = None
             self.closed(held)
+            held.levels = []
 
     def closed(self, held: Guarded) -> None:
         """Nothing is left: the stop and the levels that still rested are over."""
@@ -296,11 +296,3 @@ class SymbolBook:
 
     def _end(self, order_id: str, reason: EndReason) -> None:
         self.ended.append(Ended(order_id, self.symbol, reason, self.time_ms))
-
-
-def _next_level(held: Guarded, end: float) -> RestingLevel | None:
-    """The first level that a price which rises to `end` goes through."""
-    for level in held.levels:
-        if level.price < end:
-            return level
-    return None
