@@ -38,11 +38,17 @@ def records(
         return
     # A forked child would inherit locks that threads of this process hold.
     context = multiprocessing.get_context("spawn")
+    others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(jobs, context, _begin, (task,))
     try:
         yield from _finished(pool, points, jobs)
-    except BrokenProcessPool as error:
-        raise Failed("a process of the search was killed (memory?); fewer --jobs need less") from error
+    except BaseException as error:
+        # Ctrl-C, or whoever reads has had enough: a point may take long, and nothing waits for it.
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()
+        if isinstance(error, BrokenProcessPool):
+            raise Failed("a process of the search was killed (memory?); fewer --jobs need less") from error
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
