@@ -41,7 +41,8 @@ def options(strategy: str, params: tuple[str, ...], fee: float | None) -> Option
 
 @pytest.fixture(scope="session")
 def random_walk() -> Callable[..., Candles]:
-    """Makes hourly candles of a fair random walk (what is expected of it is what it is); `phases` of so many hours drift up and down by `drift` a candle."""
+    """Makes hourly candles of a fair random walk, whose expected price is today's; with `drift` (a candle) it goes up
+    and down in turn, `phases` hours each."""
 
     def make(seed: int, hours: int, drift: float = 0.0, phases: int = 200) -> Candles:
         rng = np.random.default_rng(seed)

@@ -146,11 +146,10 @@ def test_a_changed_rule_or_candle_is_another_search(
 ) -> None:
     Path("own.py").write_text(WAITING)
     Path("go").touch()
-    args = ("optimize", "--strategy", "own.py", "--candles", candle_file(), "--grid", "fast=3,5", "--jobs", "1")
-    args += ("--json", "x.json")
+    given = ("--strategy", "own.py", "--candles", candle_file(), "--grid", "fast=3,5")
 
     def computed() -> int:
-        result = nija(*args)
+        result = nija("optimize", *given, "--jobs", "1", "--json", "x.json")
         assert result.exit_code == 0, result.stderr
         return int(json.loads(Path("x.json").read_text())["computed"])
 

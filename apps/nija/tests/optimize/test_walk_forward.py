@@ -102,16 +102,19 @@ def test_a_train_cannot_be_told_of_its_test_by_a_strategy_that_peeks(
 def test_a_window_s_run_is_that_of_an_account_begun_there_with_all_candles_before_known(
     random_walk: Walks, make_task: Tasks
 ) -> None:
-    """By the engine's single run: cut at the window's end, and waiting until its start."""
+    """By the engine's single run of two symbols: cut at the window's end, and waiting until its start."""
     candles = random_walk(11, 2_400)
+    feeds = {"BTC-USD": candles, "ETH-USD": random_walk(12, 2_400)}
     loose = ("near=0.05", "minimum_score=2", "market_count=2")
-    task = make_task(candles, (), "apex_v72", loose, train=30, test=10)
+    task = make_task(candles, (), "apex_v72", loose, train=30, test=10)._replace(feeds=feeds)
     record = Work(task).record(None)
     for span, found in ((task.windows[1].train, record.train[1]), (task.windows[1].test, record.test[1])):
         start, stop = np.searchsorted(candles.time_ms, span).tolist()
-        alone = make_task(candles.slice(0, stop), (), "apex_v72", (*loose, f"warm_up={start + 1}"))
-        whole = Work(alone).record(None).whole
-        assert found.trades == whole.trades > 4
+        alone = make_task(candles, (), "apex_v72", (*loose, f"warm_up={start + 1}"))
+        whole = (
+            Work(alone._replace(feeds={name: feed.slice(0, stop) for name, feed in feeds.items()})).record(None).whole
+        )
+        assert found.trades == whole.trades > 8
         assert (found.expectancy, found.error, found.final) == (whole.expectancy, whole.error, whole.final)
         assert found.equity in ((), whole.equity)
 
