@@ -8,7 +8,7 @@ in a train window cannot have seen the test behind it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -83,12 +83,13 @@ class Work:
         plan, windows = self.plan(point), self.task.windows
         spans = [span for window in windows for span in window]
         rule = plan.rule
+        results: Iterable[Result]
         if isinstance(rule, Rulebook):
-            results, venue = self._prepared.results(rule, plan.cash, spans), rule.venue
+            results = self._prepared.results(rule, plan.cash, spans)
         else:
-            results, venue = self._signalled(rule, plan, spans), rule.venue
+            results = self._signalled(rule, plan, spans)
         found = [
-            measured(result, self._last_closes(None if span is None else span[1]), venue, span)
+            measured(result, self._last_closes(None if span is None else span[1]), rule.venue, span)
             for result, span in zip(results, [None, *spans], strict=True)
         ]
         return Record(found[0], tuple(span.bare() for span in found[1::2]), tuple(found[2::2]))

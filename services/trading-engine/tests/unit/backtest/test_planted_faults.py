@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from nija_trading.domain.apex import guarding, simulate
-from nija_trading.domain.backtest import account_run, apex_run, ledger, walk
+from nija_trading.domain.backtest import account_run, apex_run, ledger, tape, walk
 from nija_trading.domain.matching import match, symbol_book
 from nija_trading.domain.matching.money import units
 
@@ -36,24 +36,32 @@ FAST = {
     ),
     "the entry candle's close is no best close": (walk, "max(close[index : here + 1])", "close[here]"),
     "an exit at the entry candle's close is not seen": (
-        walk,
-        "number = bisect_left(leaves, index)\n",
-        "number = bisect_left(leaves, index + 1)\n",
+        tape,
+        "np.searchsorted(leaves, entries + 1)",
+        "np.searchsorted(leaves, entries + 2)",
     ),
-    "48 hours are over a candle late": (walk, "times[index] + self.hold_ms,", "times[index] + self.hold_ms + 1,"),
+    "48 hours are over a candle late": (tape, "time_ms[filled] + hold_ms)", "time_ms[filled] + hold_ms + 1)"),
     "the open behind an exit meets no stop": (
         walk,
-        "        book.at_open(opened)\n        if book.held",
-        "        if book.held",
+        "book.at_open(opened)\n        if book.quantity",
+        "if book.quantity",
     ),
     "a level that is touched is looked at too late": (walk, "trigger = level if level < arm else arm", "trigger = arm"),
     "a day's base is its first close": (ledger, "self.equity_at(begins - 1)", "self.equity_at(begins)"),
     "weeks begin on a Tuesday": (ledger, "(week * 7 - 3)", "(week * 7 - 2)"),
     "bounds never bind": (ledger, "near = least / _NEAR", "near = least * 9"),
     "bounds leave a day's loss out": (ledger, "near <= day_base * self.kept_day", "near <= 0"),
-    "bounds leave the user's own limit out": (ledger, "near <= day_base - limit", "near <= 0"),
-    "bounds leave the drawdown out": (ledger, "near <= peak * self.kept_peak", "near <= 0"),
-    "bounds leave the week out": (ledger, "near <= week_base * self.kept_week", "near <= 0"),
+    "bounds leave the user's own limit out": (ledger, "near <= day_base - self.daily_loss:", "near <= 0:"),
+    "bounds leave the drawdown out": (
+        ledger,
+        "near <= (most if most > self.peak else self.peak) * self.kept_peak",
+        "near <= 0",
+    ),
+    "bounds leave the week out": (
+        ledger,
+        "near <= (new if new > self.week_base else self.week_base) * self.kept_week",
+        "near <= 0",
+    ),
     "losing trades never pause": (ledger, "        if pauses:\n", "        if pauses and self.streak:\n"),
     "a trade counts for the day before": (
         ledger,
@@ -62,8 +70,8 @@ FAST = {
     ),
     "no entry at the close of an exit's candle": (
         account_run,
-        "self._seek(seat, walk.moments[-1].candle)",
-        "self._seek(seat, walk.moments[-1].candle + 1)",
+        "self._seek(seat, walk.moments[-1][0])",
+        "self._seek(seat, walk.moments[-1][0] + 1)",
     ),
     "entries on their way are not counted": (account_run, "coming = len(self.pending)", "coming = 0"),
     "entries on their way take no room": (account_run, "            exposure += value\n", ""),
@@ -76,10 +84,10 @@ CORE = {
     "the stop comes after the ladder": ("if end < begin:", "if end > begin:"),
     "a stop fills at the open of its leg": ("stop if stop < start else start", "start"),
     "a share is rounded up": (
-        "share = cut(portion(left, level.share), rules.step)",
-        "share = portion(left, level.share) + 1",
+        "share = cut(portion(left, part), rules.step)",
+        "share = portion(left, part) + 1",
     ),
-    "levels pay the taker's fee": ("if liquidity is _MAKER else", "if liquidity is None else"),
+    "levels pay the taker's fee": ("_MAKER, self.fees.maker, _TAKE_PROFIT", "_MAKER, self.fees.taker, _TAKE_PROFIT"),
 }
 
 
@@ -130,6 +138,7 @@ def test_a_fault_in_the_fast_run_is_found(fault: str, known: dict[int, Any], sce
         walk: (account_run, "Walker"),
         ledger: (account_run, "Ledger"),
         account_run: (apex_run, "AccountRun"),
+        tape: (apex_run, "Cues"),
     }[module]
 
     def plant(patch: pytest.MonkeyPatch) -> None:
@@ -146,7 +155,6 @@ def test_a_fault_in_the_matching_of_the_paper_broker_is_found(
 
     def plant(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(match, "SymbolBook", made.SymbolBook)
-        patch.setattr(match, "Guarded", made.Guarded)
 
     def told(feeds: Any, rules: Any) -> Any:
         return scenarios.told_plainly(simulate.simulate(feeds, rules, CASH), CASH)

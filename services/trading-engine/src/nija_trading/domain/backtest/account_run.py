@@ -21,6 +21,10 @@ _AT_CLOSE, _PHASES = 2, 3
 """Behind a candle's `AT_OPEN` and `INSIDE` comes what its close decides."""
 
 
+_PAUSES = frozenset({Denial.DAILY_LOSS, Denial.LOSING_STREAK, Denial.WEEK_LOSS})
+"""Once they are there they hold for the rest of the day, at least."""
+
+
 class _Seat:
     """One symbol of the account: free with its next candidate, waiting with an order, or in a trade."""
 
@@ -96,12 +100,17 @@ class AccountRun:
         index = seat.cues.entries[seat.candidate]
         value = self._sized(seat, index, step)
         if isinstance(value, Denial):
-            self._seek(seat, index + 1)
+            self._seek(seat, self._next_chance(seat, index) if value in _PAUSES else index + 1)
             return
         self.pending[seat.number] = value
         if index + 1 < len(seat.tape.close):
             seat.value = value
             self._push(seat, index + 1, AT_OPEN)
+
+    def _next_chance(self, seat: _Seat, index: int) -> int:
+        """The symbol's first candle of another day."""
+        times = seat.tape.time_ms
+        return bisect_left(times, (times[index] // DAY_MS + 1) * DAY_MS, index)
 
     def _sized(self, seat: _Seat, index: int, step: int) -> int | Denial:
         ledger, rules, limits = self.ledger, self.rules, self.rules.limits
@@ -146,7 +155,7 @@ class AccountRun:
         index = seat.cues.entries[seat.candidate] + 1
         seat.value = None
         del self.pending[seat.number]
-        walk = seat.walker.walk(value, index, self.ledger.cash)
+        walk = seat.walker.walk(value, seat.candidate, self.ledger.cash)
         if walk is None:
             self._seek(seat, index)
             return
@@ -156,20 +165,18 @@ class AccountRun:
 
     def _book(self, seat: _Seat, walk: Walk) -> None:
         """Moments of a trade, the one that is due and those behind it, as long as nothing else comes before."""
-        events, moments, ledger, places = self.events, walk.moments, self.ledger, seat.tape.step_of
-        number, count = seat.number, len(self.seats)
-        for booked in range(walk.booked, len(moments)):
-            moment = moments[booked]
-            step = places[moment.candle]
-            if events and booked > walk.booked:
-                key = (step * _PHASES + moment.phase) * count + number
+        moments, events, until = walk.moments, self.events, walk.booked + 1
+        if events:
+            while until < len(moments):
+                candle, phase, *_ = moments[until]
+                key = (seat.tape.step_of[candle] * _PHASES + phase) * len(self.seats) + seat.number
                 if events[0] < key:
+                    self.ledger.book(seat.number, walk, until)
                     heappush(events, key)
-                    walk.booked = booked
                     return
-            ledger.book(number, step, walk, moment)
-        walk.booked = len(moments)
-        ledger.orders += len(walk.fills)
+                until += 1
+        self.ledger.book(seat.number, walk, len(moments))
+        self.ledger.orders += len(walk.fills)
         if walk.closed:
             self._close(seat, walk)
 
@@ -180,4 +187,4 @@ class AccountRun:
         self.ledger.lost_or_won(record.realized_pnl, walk.fills[-1].market_time)
         seat.walk = None
         del self.held[seat.number]
-        self._seek(seat, walk.moments[-1].candle)
+        self._seek(seat, walk.moments[-1][0])

@@ -37,17 +37,17 @@ def run_apex(feeds: Mapping[str, Candles], rules: Rulebook, cash: int, pairs: Se
     order = tuple(feeds) if pairs is None else tuple(pairs)
     with _collector_at_rest():
         steps, tapes = _tapes(feeds, order, rules.params.warm_up)
-        cues = [Cues.of(feature_blocks(tape.candles, rules.params), rules) for tape in tapes]
+        cues = [Cues.of(tape, feature_blocks(tape.candles, rules.params), rules) for tape in tapes]
         return _traded(steps, tapes, cues, rules, cash, order)
 
 
 def run_grid(
     feeds: Mapping[str, Candles], rulebooks: Iterable[Rulebook], cash: int, pairs: Sequence[str] | None = None
-) -> Iterator[Result]:
+) -> list[Result]:
     """`run_apex` for each rulebook in turn; what several of them read of the candles is computed once (`Prepared`)."""
     prepared = Prepared(feeds, pairs)
-    for rules in rulebooks:
-        yield from prepared.results(rules, cash)
+    with _collector_at_rest():
+        return [prepared.results(rules, cash)[0] for rules in rulebooks]
 
 
 class Prepared:
@@ -65,7 +65,7 @@ class Prepared:
         self._whole: dict[int, tuple[Steps, list[Tape]]] = {}
         self._spans: dict[Span, tuple[Steps, list[Tape], list[slice]]] = {}
 
-    def results(self, rules: Rulebook, cash: int, spans: Iterable[Span] = ()) -> Iterator[Result]:
+    def results(self, rules: Rulebook, cash: int, spans: Iterable[Span] = ()) -> list[Result]:
         """`run_apex` over all candles, then over each span.
 
         A span is an account of its own that begins flat with `cash`: its first decision is at the close of the
@@ -77,15 +77,14 @@ class Prepared:
             if params.warm_up not in self._whole:
                 self._whole[params.warm_up] = _tapes(self.feeds, self.order, params.warm_up)
             steps, tapes = self._whole[params.warm_up]
-            cues = [Cues.of(blocks, rules) for blocks in self._features_of(rules, tapes)]
-            result = _traded(steps, tapes, cues, rules, cash, self.order)
-        yield result
-        for span in spans:
-            with _collector_at_rest():
+            features = self._features_of(rules, tapes)
+            cues = [Cues.of(tape, blocks, rules) for tape, blocks in zip(tapes, features, strict=True)]
+            found = [_traded(steps, tapes, cues, rules, cash, self.order)]
+            for span in spans:
                 steps, pieces, places = self._cut(span, tapes)
                 parts = [cue.slice(place.start, place.stop) for cue, place in zip(cues, places, strict=True)]
-                result = _traded(steps, pieces, parts, rules, cash, self.order)
-            yield result
+                found.append(_traded(steps, pieces, parts, rules, cash, self.order))
+        return found
 
     def _features_of(self, rules: Rulebook, tapes: Sequence[Tape]) -> list[list[Features]]:
         key = tuple(getattr(rules.params, name) for name in FEATURE_PARAMETERS)

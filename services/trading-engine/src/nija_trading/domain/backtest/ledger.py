@@ -21,7 +21,7 @@ from nija_trading.domain.apex.protections import (
 )
 from nija_trading.domain.apex.step import Rulebook
 from nija_trading.domain.backtest.tape import Steps, Tape
-from nija_trading.domain.backtest.walk import Moment, Walk
+from nija_trading.domain.backtest.walk import Walk
 from nija_trading.domain.market.candles import DAY_MS, Ints
 from nija_trading.domain.matching.money import value_of
 
@@ -100,6 +100,7 @@ class Ledger:
             1 - rate for rate in (profile.daily_loss, rules.params.week_stop, profile.drawdown)
         )
         """Of its base, what a limit leaves."""
+        self.daily_loss = rules.limits.daily_loss
         self.bare = cash
         """Equity without the trades of `lately`."""
         self.lately: list[Walk] = []
@@ -113,15 +114,18 @@ class Ledger:
         self.trades_day = day
         self.lately.append(walk)
 
-    def book(self, number: int, step: int, walk: Walk, moment: Moment) -> None:
-        """A moment of a trade in symbol number `number`: its cash, and what is held after it."""
-        self.cash += moment.flow - walk.flow
-        walk.flow = moment.flow
-        self.cash_steps.append(step)
-        self.cash_after.append(self.cash)
+    def book(self, number: int, walk: Walk, until: int) -> None:
+        """The moments of a trade in symbol number `number` up to before `until`: cash, and what is held after each."""
         journal = self.journals[number]
-        journal.candles.append(moment.candle)
-        journal.quantities.append(moment.quantity)
+        places, cash = journal.tape.step_of, self.cash - walk.flow
+        flow = walk.flow
+        for candle, _, flow, quantity, _ in walk.moments[walk.booked : until]:
+            self.cash_steps.append(places[candle])
+            self.cash_after.append(cash + flow)
+            journal.candles.append(candle)
+            journal.quantities.append(quantity)
+        self.cash = cash + flow
+        walk.flow, walk.booked = flow, until
 
     def lost_or_won(self, profit: int, time_ms: int) -> None:
         """A trade has ended."""
@@ -164,7 +168,7 @@ class Ledger:
         for walk in self.lately:
             least += walk.least
             most += walk.most
-        if self.day is None or self._may_bind(least, most):
+        if self._may_bind(least, most):
             self._settle_exactly(step)
         else:
             day = self.steps.opens_ms[step] // DAY_MS
@@ -172,26 +176,31 @@ class Ledger:
                 self._new_day(day, step)
             if most > self.peak:
                 self.peak = most
-            self.equity = self.cash + sum([self.journals[number].value_at(step) for number in held])
+            self.equity = self.cash
+            for number in held:
+                self.equity += self.journals[number].value_at(step)
         self.settled = step
         self.lately = list(held.values())
-        self.bare = self.cash - sum([walk.flow for walk in self.lately])
+        self.bare = self.cash
+        for walk in self.lately:
+            self.bare -= walk.flow
 
     def _may_bind(self, least: int, most: int) -> bool:
         """Whether equity between these bounds can have reached a limit at a close since the last look.
 
         A base that came up since then is an equity of these closes, or that of the last look.
         """
-        day_base = max(self.day_base, self.equity, most)
-        week_base = max(self.week_base, self.equity, most)
-        peak = max(self.peak, most)
+        if self.day is None:
+            return True
+        new = most if most > self.equity else self.equity
+        day_base = new if new > self.day_base else self.day_base
         near = least / _NEAR
-        limit = self.rules.limits.daily_loss
+        if self.daily_loss is not None and near <= day_base - self.daily_loss:
+            return True
         return (
             near <= day_base * self.kept_day
-            or near <= week_base * self.kept_week
-            or near <= peak * self.kept_peak
-            or (limit is not None and near <= day_base - limit)
+            or near <= (new if new > self.week_base else self.week_base) * self.kept_week
+            or near <= (most if most > self.peak else self.peak) * self.kept_peak
         )
 
     def _new_day(self, day: int, step: int) -> None:

@@ -10,10 +10,12 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
 from nija_trading.domain.apex.features import Features
+from nija_trading.domain.apex.guarding import maximum_hold_ms
 from nija_trading.domain.apex.signals import signals
 from nija_trading.domain.apex.step import Rulebook
 from nija_trading.domain.market.candles import DAY_MS, Candles, Floats, Ints
@@ -93,43 +95,53 @@ class Cues:
 
     `entries`: candles that want a long (no denial, as `SignalRow.wants_entry`), `score[i]` the long score of any
     candle i. `leaves`: candles whose signals end a long, `opposite[i]` being 1 where by the opposite signal, else
-    by a trend break.
+    by a trend break. `ends[n]`: the candle at whose close a long ends at the latest, by signal or by time, that
+    `entries[n]` wants; the number of candles where none does.
     """
 
     entries: Sequence[int]
+    ends: Sequence[int]
     score: bytes
     leaves: Sequence[int]
     opposite: bytes
     atr: Sequence[float]
 
     @classmethod
-    def of(cls, blocks: Iterable[Features], rules: Rulebook) -> Cues:
-        """The cues of a feed's features, which may come in blocks."""
+    def of(cls, tape: Tape, blocks: Iterable[Features], rules: Rulebook) -> Cues:
+        """The cues of a tape's features, which may come in blocks."""
         found = [signals(block, rules.params, rules.profile) for block in blocks]
         opposite = _joined([part.opposite for part in found])
-        leaves = opposite | _joined([part.trend_break for part in found])
+        leaves = np.flatnonzero(opposite | _joined([part.trend_break for part in found]))
+        entries = np.flatnonzero(_joined([part.denial for part in found]) == 0)
         return cls(
-            np.flatnonzero(_joined([part.denial for part in found]) == 0).tolist(),
+            entries.tolist(),
+            _ends(tape.candles.time_ms, entries, leaves, ceil(maximum_hold_ms(rules.params))).tolist(),
             _joined([part.score_long for part in found]).tobytes(),
-            np.flatnonzero(leaves).tolist(),
+            leaves.tolist(),
             opposite.tobytes(),
             floats(_joined([part.atr for part in found])),
         )
 
     def slice(self, start: int, stop: int) -> Cues:
         """The cues of candles `start` to `stop` (exclusive), counted from `start`."""
+        first, last = (bisect_left(self.entries, place) for place in (start, stop))
         return Cues(
-            _between(self.entries, start, stop),
+            [entry - start for entry in self.entries[first:last]],
+            [min(end, stop) - start for end in self.ends[first:last]],
             self.score[start:stop],
-            _between(self.leaves, start, stop),
+            [leave - start for leave in self.leaves[bisect_left(self.leaves, start) : bisect_left(self.leaves, stop)]],
             self.opposite[start:stop],
             self.atr[start:stop],
         )
 
 
-def _between(places: Sequence[int], start: int, stop: int) -> list[int]:
-    """Places (ascending) from `start` to before `stop`, counted from `start`."""
-    return [place - start for place in places[bisect_left(places, start) : bisect_left(places, stop)]]
+def _ends(time_ms: Ints, entries: Ints, leaves: Ints, hold_ms: int) -> Ints:
+    """The first candle from each entry's fill on whose close ends it. An entry is filled a candle after its signal."""
+    filled = np.minimum(entries + 1, len(time_ms) - 1)
+    by_time = np.searchsorted(time_ms, time_ms[filled] + hold_ms)
+    by_signal = np.append(leaves, len(time_ms))[np.searchsorted(leaves, entries + 1)]
+    ends: Ints = np.minimum(by_time, by_signal)
+    return ends
 
 
 def floats(column: Floats) -> array[float]:

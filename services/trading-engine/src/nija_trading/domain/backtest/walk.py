@@ -8,8 +8,7 @@ every other the paper broker's own `SymbolBook` meets the candle, and `guarding.
 from __future__ import annotations
 
 from bisect import bisect_left
-from math import ceil, inf
-from typing import NamedTuple
+from math import inf
 
 from nija_trading.domain.apex import guarding
 from nija_trading.domain.apex.step import Rulebook
@@ -17,7 +16,7 @@ from nija_trading.domain.backtest.result import Exit, TradeRecord
 from nija_trading.domain.backtest.tape import Cues, Tape
 from nija_trading.domain.matching.orders import Fill, Reason
 from nija_trading.domain.matching.position import paid_for
-from nija_trading.domain.matching.symbol_book import Guarded, SymbolBook
+from nija_trading.domain.matching.symbol_book import SymbolBook
 from nija_trading.domain.matching.terms import MarketRules
 
 AT_OPEN, INSIDE = 0, 1
@@ -27,21 +26,12 @@ AT_OPEN, INSIDE = 0, 1
 _ENTRY, _TRAILING = Reason.ENTRY, Reason.TRAILING_STOP
 
 
-class Moment(NamedTuple):
-    """Fills of one candle's open or of its inside, and what the trade has become by then.
-
-    `flow` is the cash that it has moved since its beginning, `quantity` what is held, `fills` their number so far.
-    """
-
-    candle: int
-    phase: int
-    flow: int
-    quantity: int
-    fills: int
-
+Moment = tuple[int, int, int, int, int]
+"""Fills of one candle's open or of its inside: (candle, phase, cash that the trade has moved since its beginning,
+quantity that is held then, number of its fills by then)."""
 
 # As in `symbol_book.py`: made by the thousand.
-_moment, _exit, _record = Moment._make, Exit._make, TradeRecord._make
+_exit, _record = Exit._make, TradeRecord._make
 
 
 class Walk:
@@ -83,7 +73,7 @@ class Walk:
         """The trade as the result tells of it."""
         fills = self.fills
         entry, last = fills[0], fills[-1]
-        bought, left = entry.quantity, self.moments[-1].quantity
+        bought, left = entry.quantity, self.moments[-1][3]
         paid = paid_for(bought - left, bought, entry.value + entry.fee)
         profit = self.proceeds - (self.fees - entry.fee) - paid
         closed_ms, reason = (last.market_time, last.reason) if self.closed else (None, None)
@@ -104,12 +94,13 @@ class Walk:
 
 
 class TradeBook(SymbolBook):
-    """A symbol's book for one trade: nobody asks which of its orders ended with it."""
+    """A symbol's book for one trade at a time: nobody asks which of its orders ended with it."""
 
     __slots__ = ()
 
-    def closed(self, held: Guarded) -> None:
+    def closed(self) -> None:
         """The trade is over."""
+        self.levels = []
 
 
 class Walker:
@@ -118,35 +109,37 @@ class Walker:
     def __init__(self, tape: Tape, cues: Cues, rules: Rulebook) -> None:
         self.tape = tape
         self.cues = cues
-        self.rules = rules
+        self.params = rules.params
         self.market: MarketRules = rules.venue.rules(tape.symbol)
+        self.book = TradeBook(tape.symbol, rules.venue.fees, self.market, [])
         self.ladder = guarding.ladder_of("entry", rules.params)
-        self.hold_ms = ceil(guarding.maximum_hold_ms(rules.params))
-        self.hold_candles = self.hold_ms // tape.candles.timeframe_ms + 2
 
-    def walk(self, value: int, index: int, cash: int) -> Walk | None:
-        """The trade that an entry of `value` opens at the open of candle `index`; None where it is not filled."""
-        tape, params, atr = self.tape, self.rules.params, self.cues.atr
+    def walk(self, value: int, candidate: int, cash: int) -> Walk | None:
+        """The trade that an entry of `value` opens behind the signal of `entries[candidate]`; None where it is not filled."""
+        index = self.cues.entries[candidate] + 1
+        tape, params, atr, book = self.tape, self.params, self.cues.atr, self.book
         low, high, close = tape.low, tape.high, tape.close
-        book = TradeBook(tape.symbol, self.rules.venue.fees, self.market, cash, tape.time_ms[index], [])
-        bracket = guarding.bracket_of("stop", self.ladder, atr[index - 1], params)
-        book.bought("entry", _ENTRY, bracket, tape.open[index], value)
-        held = book.held
-        if held is None or held.stop is None:
+        book.begin(cash, tape.time_ms[index])
+        book.bought(
+            "entry", _ENTRY, guarding.bracket_of("stop", self.ladder, atr[index - 1], params), tape.open[index], value
+        )
+        stop = book.stop
+        if stop is None:
             return None
-        fills, entry, stop = book.fills, book.fills[0].price, held.stop
-        floor = min(stop, low[index])
+        fills = book.fills
+        entry = fills[0].price
+        floor = stop if stop < low[index] else low[index]
         arm = top = guarding.armed_from(entry, params)
         armed, best = False, -inf
-        leave = self._leave(index)
-        last = min(leave + 1, len(low))
-        moments = [_moment((index, AT_OPEN, book.cash - cash, held.quantity, 1))]
+        leave = self.cues.ends[candidate]
+        last = leave + 1 if leave < len(low) else leave
+        moments: list[Moment] = [(index, AT_OPEN, book.cash - cash, book.quantity, 1)]
         here = index
         while True:
-            level = held.levels[0].price if held.levels else inf
+            level = book.levels[0][1] if book.levels else inf
             if armed:
                 here, stop, best = self._trail(here, last, stop, best, level, entry)
-                held.stop, held.stop_reason = stop, _TRAILING
+                book.stop, book.stop_reason = stop, _TRAILING
             else:
                 trigger = level if level < arm else arm
                 while here < last and low[here] > stop and high[here] < trigger:
@@ -155,8 +148,8 @@ class Walker:
                 break
             if high[here] > top:
                 top = high[here]
-            self._meet(book, here, cash, level, moments)
-            if held.quantity == 0:
+            self._meet(here, cash, level, stop, moments)
+            if book.quantity == 0:
                 return Walk(fills, moments, True, floor, top if top > best else best)
             if armed:
                 best = max(best, close[here])
@@ -166,25 +159,16 @@ class Walker:
                 stop = guarding.trailed(stop, entry, best, atr[here], params, self.market)
             here += 1
         if last < len(low):
-            self._end(book, leave, index)
-            moments.append(_moment((last, AT_OPEN, book.cash - cash, 0, len(fills))))
+            self._end(leave, index)
+            moments.append((last, AT_OPEN, book.cash - cash, 0, len(fills)))
         return Walk(fills, moments, last < len(low), floor, top if top > best else best)
-
-    def _leave(self, index: int) -> int:
-        """The first candle, from the entry's on, whose close ends the trade by signal or time."""
-        leaves, times = self.cues.leaves, self.tape.time_ms
-        number = bisect_left(leaves, index)
-        # Candles lie a timeframe apart at least.
-        latest = min(index + self.hold_candles, len(times))
-        over = bisect_left(times, times[index] + self.hold_ms, index, latest)
-        return min(leaves[number], over) if number < len(leaves) else over
 
     def _trail(
         self, start: int, last: int, stop: float, best: float, level: float, entry: float
     ) -> tuple[int, float, float]:
         """(first candle that touches something or `last`, stop, best close) of an armed trade."""
         low, high, close, atr = self.tape.low, self.tape.high, self.tape.close, self.cues.atr
-        params, market = self.rules.params, self.market
+        params, market = self.params, self.market
         distance = params.trailing_atr
         for here in range(start, last):
             if low[here] <= stop or high[here] > level:
@@ -195,35 +179,33 @@ class Walker:
                 stop = guarding.trailed(stop, entry, best, atr[here], params, market)
         return last, stop, best
 
-    def _meet(self, book: SymbolBook, here: int, cash: int, level: float, moments: list[Moment]) -> None:
+    def _meet(self, here: int, cash: int, level: float, stop: float, moments: list[Moment]) -> None:
         """A candle that is not quiet; the entry's own has met its open already. `cash` was before the trade."""
-        tape, fills, held = self.tape, book.fills, book.held
-        if held is None:
-            return
-        opened = tape.open[here]
+        tape, book = self.tape, self.book
+        fills, opened = book.fills, tape.open[here]
         book.time_ms = tape.time_ms[here]
         filled = len(fills)
-        if here > moments[0].candle and (opened > level or held.stop is None or opened <= held.stop):
+        if (opened <= stop or opened > level) and here > moments[0][0]:
             book.at_open(opened)
             if len(fills) > filled:
                 filled = len(fills)
-                moments.append(_moment((here, AT_OPEN, book.cash - cash, held.quantity, filled)))
+                moments.append((here, AT_OPEN, book.cash - cash, book.quantity, filled))
         book.path(opened, tape.high[here], tape.low[here], tape.close[here])
         if len(fills) > filled:
-            moments.append(_moment((here, INSIDE, book.cash - cash, held.quantity, len(fills))))
+            moments.append((here, INSIDE, book.cash - cash, book.quantity, len(fills)))
 
-    def _end(self, book: SymbolBook, leave: int, index: int) -> None:
+    def _end(self, leave: int, index: int) -> None:
         """The open behind a close that decided to leave: the stop and the levels still come first."""
-        times, leaves = self.tape.time_ms, self.cues.leaves
+        times, leaves, book = self.tape.time_ms, self.cues.leaves, self.book
         number = bisect_left(leaves, leave)
         signalled = number < len(leaves) and leaves[number] == leave
         opposite = signalled and bool(self.cues.opposite[leave])
         held_ms = times[leave] - times[index]
-        reason = guarding.exit_reason(opposite, signalled and not opposite, held_ms, self.rules.params)
+        reason = guarding.exit_reason(opposite, signalled and not opposite, held_ms, self.params)
         if reason is None:
             raise ValueError(f"nothing ends the trade at candle {leave}")
         opened = self.tape.open[leave + 1]
         book.time_ms = times[leave + 1]
         book.at_open(opened)
-        if book.held is not None:
-            book.sold(book.held, "exit", reason, opened)
+        if book.quantity:
+            book.sold("exit", reason, opened)

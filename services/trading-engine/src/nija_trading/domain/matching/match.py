@@ -16,7 +16,7 @@ from typing import NamedTuple
 from nija_trading.domain.market.candles import Candle
 from nija_trading.domain.matching.book import PaperBook
 from nija_trading.domain.matching.orders import Ended, Fill, MarketOrder
-from nija_trading.domain.matching.symbol_book import Guarded, SymbolBook
+from nija_trading.domain.matching.symbol_book import SymbolBook
 from nija_trading.domain.matching.terms import Venue
 
 
@@ -62,10 +62,11 @@ def fill_now(book: PaperBook, venue: Venue, order: MarketOrder, mark: float, mar
 def _taken(book: PaperBook, venue: Venue, symbol: str, time_ms: int) -> SymbolBook:
     """The parts of a book that one symbol's candle may change."""
     orders = [order for order in book.orders if order.symbol == symbol]
-    work = SymbolBook(symbol, venue.fees, venue.rules(symbol), book.cash, time_ms, orders)
+    work = SymbolBook(symbol, venue.fees, venue.rules(symbol), orders)
+    work.begin(book.cash, time_ms)
     held = book.holdings.get(symbol)
     if held is not None:
-        work.held = Guarded.of(held)
+        work.hold(held)
     return work
 
 
@@ -81,8 +82,9 @@ def _put_back(book: PaperBook, work: SymbolBook, opened: int | None) -> Matched:
         return Matched(book if marks == book.opened else replace(book, opened=marks))
     holdings = dict(book.holdings)
     holdings.pop(work.symbol, None)
-    if work.held is not None:
-        holdings[work.symbol] = work.held.holding()
+    held = work.holding()
+    if held is not None:
+        holdings[work.symbol] = held
     left = {order.order_id for order in work.orders}
     orders = tuple(o for o in book.orders if o.symbol != work.symbol or o.order_id in left)
     after = replace(book, cash=work.cash, holdings=holdings, orders=orders, opened=marks)

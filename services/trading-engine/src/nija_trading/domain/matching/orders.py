@@ -80,15 +80,16 @@ class Bracket(NamedTuple):
         """Price of the stop of an entry at `entry`, rounded down to the tick."""
         return first_stop(entry, self.atr, self.multiple, self.minimum, self.maximum, rules)
 
-    def resting_levels(self, entry: float, fees: FeeSchedule, rules: MarketRules) -> list[RestingLevel]:
+    def levels_of(self, entry: float, fees: FeeSchedule, rules: MarketRules) -> list[Level]:
         """The levels: net of the entry's taker fee and their own maker fee, rounded up to the tick."""
         even = entry if self.gross_levels else entry * (1 + fees.taker) / (1 - fees.maker)
         if rules.tick is None:
-            made = RestingLevel._make
-            return [made((order_id, even * (1 + gain), share)) for order_id, gain, share in self.levels]
-        return [
-            RestingLevel(level.order_id, rules.price_up(even * (1 + level.gain)), level.share) for level in self.levels
-        ]
+            return [(order_id, even * (1 + gain), share) for order_id, gain, share in self.levels]
+        return [(order_id, rules.price_up(even * (1 + gain)), share) for order_id, gain, share in self.levels]
+
+
+Level = tuple[str, float, float]
+"""A `RestingLevel` while candles go over it: order id, price, share."""
 
 
 def first_stop(entry: float, atr: float, multiple: float, minimum: float, maximum: float, rules: MarketRules) -> float:

@@ -14,6 +14,7 @@ from nija_trading.domain.matching.orders import (
     Ended,
     EndReason,
     Fill,
+    Level,
     LimitOrder,
     Liquidity,
     MarketOrder,
@@ -43,66 +44,75 @@ def legs(start: float, high: float, low: float, close: float) -> tuple[tuple[flo
     return (start, high), (high, low), (low, close)
 
 
-class Guarded:
-    """A `Holding` while candles go over it; `stop` is the stop's price. `levels` has the lowest first."""
-
-    __slots__ = ("active_from", "levels", "quantity", "stop", "stop_id", "stop_reason")
-
-    def __init__(self, quantity: int, active_from: int) -> None:
-        self.quantity = quantity
-        self.active_from = active_from
-        self.stop: float | None = None
-        self.stop_id = ""
-        self.stop_reason = _STOP_LOSS
-        self.levels: list[RestingLevel] = []
-
-    @classmethod
-    def of(cls, holding: Holding) -> Guarded:
-        """A holding to be gone over."""
-        guarded = cls(holding.quantity, holding.active_from)
-        if holding.stop is not None:
-            guarded.stop_id, guarded.stop, guarded.stop_reason = holding.stop
-        guarded.levels.extend(holding.levels)
-        return guarded
-
-    def holding(self) -> Holding:
-        """What has become of it."""
-        stop = None if self.stop is None else RestingStop(self.stop_id, self.stop, self.stop_reason)
-        return Holding(self.quantity, self.active_from, stop, tuple(self.levels))
-
-
 class SymbolBook:
     """Cash, what is held of a symbol, and its orders at rest; `fills` and `ended` in the order they came.
 
-    `time_ms` is the opening of the candle that goes over it, or a mark's time: whoever drives it sets it.
+    `time_ms` is the opening of the candle that goes over it, or a mark's time: whoever drives it sets it. What is
+    held is a `Holding` taken apart: `quantity` is 0 where there is none, `stop` the stop's price, `levels` has the
+    lowest first.
     """
 
-    __slots__ = ("cash", "ended", "fees", "fills", "held", "orders", "rules", "symbol", "time_ms")
+    __slots__ = (
+        "active_from",
+        "cash",
+        "ended",
+        "fees",
+        "fills",
+        "levels",
+        "orders",
+        "quantity",
+        "rules",
+        "stop",
+        "stop_id",
+        "stop_reason",
+        "symbol",
+        "time_ms",
+    )
 
-    def __init__(
-        self, symbol: str, fees: FeeSchedule, rules: MarketRules, cash: int, time_ms: int, orders: list[Order]
-    ) -> None:
+    def __init__(self, symbol: str, fees: FeeSchedule, rules: MarketRules, orders: list[Order]) -> None:
         self.symbol = symbol
         self.fees = fees
         self.rules = rules
+        self.orders = orders
+        self.begin(0, 0)
+
+    def begin(self, cash: int, time_ms: int) -> None:
+        """Begin with cash, and without a holding."""
         self.cash = cash
         self.time_ms = time_ms
-        self.orders = orders
-        self.held: Guarded | None = None
+        self.quantity = 0
+        self.active_from = 0
+        self.stop: float | None = None
+        self.stop_id = ""
+        self.stop_reason = _STOP_LOSS
+        self.levels: list[Level] = []
         self.fills: list[Fill] = []
         self.ended: list[Ended] = []
+
+    def hold(self, held: Holding) -> None:
+        """Begin with a holding."""
+        self.quantity, self.active_from = held.quantity, held.active_from
+        if held.stop is not None:
+            self.stop_id, self.stop, self.stop_reason = held.stop
+        self.levels = [tuple(level) for level in held.levels]
+
+    def holding(self) -> Holding | None:
+        """What is held now."""
+        if self.quantity == 0:
+            return None
+        stop = None if self.stop is None else RestingStop(self.stop_id, self.stop, self.stop_reason)
+        return Holding(self.quantity, self.active_from, stop, tuple(RestingLevel(*level) for level in self.levels))
 
     # -- the open ----------------------------------------------------------------------------------------
 
     def at_open(self, price: float) -> None:
         """The stop, then levels and other limits, then market orders decided at or before this opening."""
-        held = self.held
-        if held is not None and held.active_from <= self.time_ms:
-            if held.stop is not None and price <= held.stop:
-                self._stopped(held, price)
+        if self.quantity and self.active_from <= self.time_ms:
+            if self.stop is not None and price <= self.stop:
+                self._stopped(price)
             else:
-                while held.levels and price > held.levels[0].price:
-                    self._level(held, price)
+                while self.levels and price > self.levels[0][1]:
+                    self._level(price)
         if not self.orders:
             return
         for limit in self._limits():
@@ -116,14 +126,13 @@ class SymbolBook:
 
     def path(self, start: float, high: float, low: float, close: float) -> None:
         """From the open to the nearer extreme, to the farther one, to the close; the open has been met."""
-        held = self.held
-        if held is not None and held.active_from < self.time_ms and not self.orders:
+        if self.quantity and self.active_from < self.time_ms and not self.orders:
             # Where the stop is not reached, or no level is, the order of the extremes does not matter.
-            if held.stop is None or held.stop < low:
+            if self.stop is None or self.stop < low:
                 self._rising(start, high)
                 return
-            if not held.levels or held.levels[0].price >= high:
-                self._stopped(held, held.stop)
+            if not self.levels or self.levels[0][1] >= high:
+                self._stopped(self.stop)
                 return
         for begin, end in legs(start, high, low, close):
             if end < begin:
@@ -135,12 +144,11 @@ class SymbolBook:
         """A leg down to `end`: the stop where it is touched, buy limits where the price goes through."""
         while True:
             buy = self._highest_buy(end) if self.orders else None
-            held = self.held
-            if held is not None and held.active_from <= self.time_ms:
-                stop = held.stop
-                if stop is not None and stop >= end and (buy is None or stop >= buy.price):
-                    self._stopped(held, stop if stop < start else start)
-                    continue
+            stop = self.stop
+            touched = self.quantity and self.active_from <= self.time_ms and stop is not None and stop >= end
+            if touched and stop is not None and (buy is None or stop >= buy.price):
+                self._stopped(stop if stop < start else start)
+                continue
             if buy is None:
                 return
             self._limit(buy, buy.price)
@@ -149,11 +157,10 @@ class SymbolBook:
         """A leg up to `end`: levels and sell limits that the price goes through, lowest first."""
         while True:
             sell = self._lowest_sell(end) if self.orders else None
-            held = self.held
-            if held is not None and held.active_from <= self.time_ms and held.levels:
-                price = held.levels[0].price
+            if self.levels and self.active_from <= self.time_ms:
+                price = self.levels[0][1]
                 if price < end and (sell is None or price <= sell.price):
-                    self._level(held, price if price > start else start)
+                    self._level(price if price > start else start)
                     continue
             if sell is None:
                 return
@@ -179,10 +186,10 @@ class SymbolBook:
         self._take(order)
         if order.side is _BUY:
             self.bought(order.order_id, order.reason, order.bracket, price, order.value or 0, order.quantity)
-        elif self.held is None:
+        elif self.quantity == 0:
             self._end(order.order_id, EndReason.NO_POSITION)
         else:
-            self.sold(self.held, order.order_id, order.reason, price, order.quantity)
+            self.sold(order.order_id, order.reason, price, order.quantity)
 
     def bought(
         self,
@@ -197,52 +204,61 @@ class SymbolBook:
         paid = price * (1 + self.rules.market_cost)
         if quantity is None:
             quantity = quantity_for(value, paid, self.rules.step)
-        self._buy(order_id, reason, bracket, paid, quantity, _TAKER)
+        self._buy(order_id, reason, bracket, paid, quantity, _TAKER, self.fees.taker)
 
-    def sold(self, held: Guarded, order_id: str, reason: Reason, price: float, quantity: int | None = None) -> None:
+    def sold(self, order_id: str, reason: Reason, price: float, quantity: int | None = None) -> None:
         """Sell at the market, all that is held unless a smaller quantity is given."""
         got = price * (1 - self.rules.market_cost)
-        left = held.quantity
-        quantity = left if quantity is None or quantity > left else quantity
-        self._sell(held, order_id, got, quantity, value_of(got, quantity), _TAKER, reason)
+        if quantity is None or quantity > self.quantity:
+            quantity = self.quantity
+        self._sell(order_id, got, quantity, value_of(got, quantity), _TAKER, self.fees.taker, reason)
 
     def _limit(self, order: LimitOrder, price: float) -> None:
         self._take(order)
         if order.side is Side.BUY:
-            self._buy(order.order_id, order.reason, order.bracket, price, order.quantity, _MAKER)
-        elif self.held is None:
+            self._buy(order.order_id, order.reason, order.bracket, price, order.quantity, _MAKER, self.fees.maker)
+        elif self.quantity == 0:
             self._end(order.order_id, EndReason.NO_POSITION)
         else:
-            quantity = min(order.quantity, self.held.quantity)
-            self._sell(self.held, order.order_id, price, quantity, value_of(price, quantity), _MAKER, order.reason)
+            quantity = min(order.quantity, self.quantity)
+            value = value_of(price, quantity)
+            self._sell(order.order_id, price, quantity, value, _MAKER, self.fees.maker, order.reason)
 
-    def _stopped(self, held: Guarded, price: float) -> None:
+    def _stopped(self, price: float) -> None:
         got = price * (1 - self.rules.market_cost)
-        order_id, reason = held.stop_id, held.stop_reason
-        held.stop = None
-        self._sell(held, order_id, got, held.quantity, value_of(got, held.quantity), _TAKER, reason)
+        quantity = self.quantity
+        self.stop = None
+        value = value_of(got, quantity)
+        self._sell(self.stop_id, got, quantity, value, _TAKER, self.fees.taker, self.stop_reason)
 
-    def _level(self, held: Guarded, price: float) -> None:
+    def _level(self, price: float) -> None:
         """Sell the lowest level's share of what remains, or count it as done where that is too small."""
-        level = held.levels.pop(0)
-        left, rules = held.quantity, self.rules
-        share = cut(portion(left, level.share), rules.step)
+        order_id, _, part = self.levels.pop(0)
+        left, rules = self.quantity, self.rules
+        share = cut(portion(left, part), rules.step)
         value = value_of(price, share)
         if rules.refuses(share, value):
-            self._end(level.order_id, EndReason.BELOW_MINIMUM)
+            self._end(order_id, EndReason.BELOW_MINIMUM)
             return
         if rules.too_small(left - share, price):
             share, value = left, value_of(price, left)
-        self._sell(held, level.order_id, price, share, value, _MAKER, _TAKE_PROFIT)
+        self._sell(order_id, price, share, value, _MAKER, self.fees.maker, _TAKE_PROFIT)
 
     # -- cash and holding --------------------------------------------------------------------------------
 
     def _buy(
-        self, order_id: str, reason: Reason, bracket: Bracket | None, price: float, quantity: int, liquidity: Liquidity
+        self,
+        order_id: str,
+        reason: Reason,
+        bracket: Bracket | None,
+        price: float,
+        quantity: int,
+        liquidity: Liquidity,
+        rate: float,
     ) -> None:
         value = value_of(price, quantity)
-        fee = fee_of(value, self._rate(liquidity))
-        if self.held is not None:
+        fee = fee_of(value, rate)
+        if self.quantity:
             self._end(order_id, EndReason.POSITION_EXISTS)
             return
         if self.rules.refuses(quantity, value):
@@ -255,41 +271,34 @@ class SymbolBook:
         self.fills.append(
             _fill((order_id, self.symbol, _BUY, price, quantity, value, fee, liquidity, self.time_ms, reason))
         )
-        self.held = held = Guarded(quantity, self.time_ms)
+        self.quantity, self.active_from = quantity, self.time_ms
         if bracket is not None:
-            held.stop_id, held.stop = bracket.stop_order_id, bracket.stop_price(price, self.rules)
-            held.levels = bracket.resting_levels(price, self.fees, self.rules)
+            self.stop_id, self.stop, self.stop_reason = (
+                bracket.stop_order_id,
+                bracket.stop_price(price, self.rules),
+                _STOP_LOSS,
+            )
+            self.levels = bracket.levels_of(price, self.fees, self.rules)
 
     def _sell(
-        self,
-        held: Guarded,
-        order_id: str,
-        price: float,
-        quantity: int,
-        value: int,
-        liquidity: Liquidity,
-        reason: Reason,
+        self, order_id: str, price: float, quantity: int, value: int, liquidity: Liquidity, rate: float, reason: Reason
     ) -> None:
-        fee = fee_of(value, self._rate(liquidity))
+        fee = fee_of(value, rate)
         self.cash += value - fee
         self.fills.append(
             _fill((order_id, self.symbol, _SELL, price, quantity, value, fee, liquidity, self.time_ms, reason))
         )
-        held.quantity -= quantity
-        if held.quantity == 0:
-            self.held = None
-            self.closed(held)
-            held.levels = []
+        self.quantity -= quantity
+        if self.quantity == 0:
+            self.closed()
 
-    def closed(self, held: Guarded) -> None:
+    def closed(self) -> None:
         """Nothing is left: the stop and the levels that still rested are over."""
-        if held.stop is not None:
-            self._end(held.stop_id, EndReason.POSITION_CLOSED)
-        for level in held.levels:
-            self._end(level.order_id, EndReason.POSITION_CLOSED)
-
-    def _rate(self, liquidity: Liquidity) -> float:
-        return self.fees.maker if liquidity is _MAKER else self.fees.taker
+        if self.stop is not None:
+            self._end(self.stop_id, EndReason.POSITION_CLOSED)
+        for order_id, _, _ in self.levels:
+            self._end(order_id, EndReason.POSITION_CLOSED)
+        self.stop, self.levels = None, []
 
     def _take(self, order: Order) -> None:
         self.orders = [other for other in self.orders if other.order_id != order.order_id]
