@@ -98,6 +98,7 @@ def test_killed_halfway_it_goes_on_as_if_nothing_had_happened(
         assert process.returncode == 1
         assert "stopped after" in said
         assert "the same command goes on" in said
+        assert len(said.strip().splitlines()) == 1
     before = state.read_bytes().splitlines()
     done = len(before) - 1
     assert 2 <= done < 7
