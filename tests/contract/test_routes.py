@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 import pytest
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
@@ -76,6 +77,23 @@ def in_table(name: str) -> set[Operation]:
 @pytest.mark.parametrize("name", PACKAGES)
 def test_what_a_service_serves_is_in_the_table_and_the_other_way_round(name: str) -> None:
     assert set(served(name)) == in_table(name)
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_routes_and_what_they_depend_on_run_on_the_event_loop(name: str) -> None:
+    """FastAPI gives each plain function a thread of its own for each request, which costs more than most routes."""
+    for role in manifest(name).roles.values():
+        for router in role.routers:
+            for route in router.routes:
+                assert isinstance(route, APIRoute)
+                plain = [call for call in _calls(route.dependant) if not inspect.iscoroutinefunction(call)]
+                assert not plain, f"{route.path}: {plain}"
+
+
+def _calls(dependant: Dependant) -> Iterator[Any]:
+    yield dependant.call
+    for part in dependant.dependencies:
+        yield from _calls(part)
 
 
 def test_the_socket_goes_to_a_service_that_takes_sockets() -> None:

@@ -136,6 +136,15 @@ async def test_get_many_answers_those_that_exist_by_id(store: Backend) -> None:
     assert await store.storage().get_many(Order, []) == {}
 
 
+async def test_versions_are_those_of_the_documents_that_exist(store: Backend) -> None:
+    await saved(store, order(1), order(2))
+    second = await store.storage().get(Order, "ord_002")
+    assert second is not None
+    await saved(store, second)
+    assert await store.storage().versions(Order, ["ord_002", "ord_009", "ord_001"]) == {"ord_001": 1, "ord_002": 2}
+    assert await store.storage().versions(Order, []) == {}
+
+
 async def test_integers_of_64_bits_and_floats_come_back_exactly(store: Backend) -> None:
     await saved(store, Account(id="a", balance=2**63 - 1), order(1, placed_at=-(2**53) - 1, size=0.1 + 0.2))
     account, read = await store.storage().get(Account, "a"), await store.storage().get(Order, "ord_001")

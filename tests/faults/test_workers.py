@@ -13,7 +13,9 @@ import pytest
 from nija_common.testing.client import ApiClient
 from nija_common.testing.platforms import Distributed, wait_for
 
-USERS = 12
+USERS = 8
+PATIENCE_S = 120.0
+"""MongoDB's wire is slow where the machine is busy; how fast a take-over is, is measured against an undisturbed round."""
 LEASE_S = 10.0
 """The pool's default lease: a dead worker's shards are free after it at the latest."""
 TAKE_OVER_S = 8.0
@@ -22,8 +24,9 @@ TAKE_OVER_S = 8.0
 
 @pytest.fixture
 def platform(tmp_path: Path, kafka_bootstrap: str, mongo_url: str, namespace: str) -> Iterator[Distributed]:
+    # In real time no candle closes during the test: no stop ends a position that the test looks for.
     with Distributed(
-        tmp_path, kafka=kafka_bootstrap, mongo=mongo_url, namespace=namespace, workers=2, env={"NIJA_SPEED": "600"}
+        tmp_path, kafka=kafka_bootstrap, mongo=mongo_url, namespace=namespace, workers=2, env={"NIJA_SPEED": "1"}
     ) as distributed:
         yield distributed
 
@@ -60,14 +63,14 @@ def round_of_alerts(users: list[tuple[ApiClient, str]], number: int) -> float:
     started = time.monotonic()
     opened = [(user, key, alert(user, key, "buy", f"buy-{number}")) for user, key in users]
     for user, _, trade_id in opened:
-        wait_for("the alert's trade is open", lambda u=user, t=trade_id: settled_trade(u, t), 45, every=0.5)  # type: ignore[misc]
+        wait_for("the alert's trade is open", lambda u=user, t=trade_id: settled_trade(u, t), PATIENCE_S, every=0.5)  # type: ignore[misc]
         # The position's event follows the trade's, and may be read a moment later.
-        wait_for("one position is listed", lambda u=user: positions(u) == ["BTC-USD"], 15, every=0.5)  # type: ignore[misc]
+        wait_for("one position is listed", lambda u=user: positions(u) == ["BTC-USD"], PATIENCE_S, every=0.5)  # type: ignore[misc]
     seconds = time.monotonic() - started
     for user, key, _ in opened:
         alert(user, key, "sell", f"sell-{number}")
     for user, _, trade_id in opened:
-        wait_for("the position is closed", lambda u=user: not positions(u), 45, every=0.5)  # type: ignore[misc]
+        wait_for("the position is closed", lambda u=user: not positions(u), PATIENCE_S, every=0.5)  # type: ignore[misc]
         listed = [t["trade_id"] for t in user.ok("GET", "/account/history?status=closed&per_page=100")["trades"]]
         assert listed.count(trade_id) == 1
         assert len(listed) == len(set(listed)) == number
@@ -77,11 +80,11 @@ def round_of_alerts(users: list[tuple[ApiClient, str]], number: int) -> float:
 @pytest.mark.slow
 @pytest.mark.kafka
 @pytest.mark.mongo
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_one_of_two_workers_dies_and_one_freezes_and_no_order_is_doubled(platform: Distributed) -> None:
     users = [trader(platform) for _ in range(USERS)]
     for user, _ in users:
-        wait_for("the bot runs", lambda u=user: running(u), 45, every=0.5)  # type: ignore[misc]
+        wait_for("the bot runs", lambda u=user: running(u), PATIENCE_S, every=0.5)  # type: ignore[misc]
     undisturbed = round_of_alerts(users, 1)
 
     first, second = platform.workers()

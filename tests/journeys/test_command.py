@@ -27,7 +27,7 @@ def sign_in(platform: Embedded) -> ApiClient:
 
 @pytest.mark.slow
 def test_the_demo_prints_a_sign_in_that_works_and_survives_a_restart(tmp_path: Path) -> None:
-    with Embedded(tmp_path, options=["--demo"]) as platform:
+    with Embedded(tmp_path, options=["--demo"], forked=False) as platform:
         said = platform.process.said.splitlines()
         assert said[-1] == f"ready {platform.url}"
         with sign_in(platform) as demo:
@@ -76,7 +76,7 @@ def _role_works(url: str, email: str, password: str) -> bool:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_whole_platform_with_a_trading_bot_stays_below_250_mb(tmp_path: Path) -> None:
-    with Embedded(tmp_path, options=["--demo"]) as platform, sign_in(platform) as demo:
+    with Embedded(tmp_path, options=["--demo"], forked=False) as platform, sign_in(platform) as demo:
         wait_for("the demo bot runs", lambda: _running(demo), every=0.3)
         (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{platform.process.pid}/status").read_text())
         assert int(peak) < 250 * 1024

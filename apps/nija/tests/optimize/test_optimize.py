@@ -166,6 +166,11 @@ def test_the_report_is_whole_and_shows_trials_map_windows_and_evidence(nija: Nij
         (("--grid", "stop_atr=1", "--grid", "stop_atr=2"), 2, "stop_atr is searched twice"),
         (("--grid", "stop_atr=0:20:0.01"), 2, "that is 2,001 points; --yes runs more than 1,000"),
         (("--grid", "stop_minimum=0.5"), 2, "no point of the search makes sense; the last one: --param stop_minimum"),
+        (
+            ("--grid", "level_gains=0.01,0.02"),
+            2,
+            "no point of the search makes sense; the last one: --param: level_gains",
+        ),
         (("--range", "stop_atr=1:2"), 2, "say how many with --random"),
         (("--range", "stop_atr=2:1", "--random", "3"), 2, "HIGH is below LOW"),
         (("--range", "stop_atr=2", "--random", "3"), 2, "is not NAME=LOW:HIGH"),

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nija_common.events.preferences import TradingSettings
 from nija_common.values.clock import ManualClock
+from nija_common.values.document import slim
 from nija_common.values.ids import derived_id, new_id
 from nija_common.values.money import decimal_of, price, text_of, units, usd
 from nija_common.values.shards import PARTITIONS, shard_of
@@ -103,3 +105,16 @@ async def test_sleepers_of_a_manual_clock_wake_in_order_and_not_before() -> None
 @given(st.integers(-(10**17), 10**17))
 def test_usd_is_the_nearest_cent_half_to_even(amount: int) -> None:
     assert usd(amount) == float(decimal_of(amount).quantize(Decimal("0.01"), ROUND_HALF_EVEN))
+
+
+def test_slim_models_are_what_they_were_and_their_copies_are_their_own() -> None:
+    one, other = (effective(Tier.PRO, from_ms=at_ms, live=False) for at_ms in (1, 2))
+    before = one.model_copy(deep=True)
+    slim(one, other)
+    assert one == before
+    assert one.model_dump_json() == before.model_dump_json()
+    assert one.limits.model_fields_set is other.limits.model_fields_set
+    part = TradingSettings(risk_level="low")
+    slim(part)
+    assert part.model_copy(update={"paper_trading": False}).model_fields_set == {"risk_level", "paper_trading"}
+    assert part.model_fields_set == {"risk_level"}

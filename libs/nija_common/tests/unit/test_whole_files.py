@@ -15,7 +15,7 @@ def test_all_are_written_over_what_was_there(tmp_path: Path) -> None:
     a.write_bytes(b"a longer text that was there before")
     write_whole({a: b"new", b: b"other"})
     assert (a.read_bytes(), b.read_bytes()) == (b"new", b"other")
-    assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
 def test_where_one_cannot_be_written_none_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,4 +34,4 @@ def test_where_one_cannot_be_written_none_is(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(OSError, match="No space left"):
         write_whole({a: b"new", b: b"other"})
     assert a.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["a"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nija_analytics.answers import Answers
 from nija_analytics.domain.exports import Links
 from nija_analytics.store import AuditLog, Cards, Digests, Exports, People, Results, Rows, Totals
 from nija_common.storage.blobs import Blobs
@@ -27,3 +28,4 @@ class Deps:
     cards: Cards
     totals: Totals
     audit_log: AuditLog
+    answers: Answers

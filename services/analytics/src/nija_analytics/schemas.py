@@ -1,20 +1,18 @@
-"""Answers of analytics, field for field as the API reference has them: USD to 2 places, ratios and per cents to 4."""
+"""Answers of analytics, field for field as the API reference has them: USD to 2 places, ratios and per cents to 4.
+
+Plain dictionaries: years of days are thousands of rows, and objects of a class cost a multiple.
+"""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
 
-from nija_analytics.domain.results import date_of
 from nija_analytics.domain.statistics import Performance
 from nija_common.values.money import Units, usd
+from nija_common.values.times import date_text
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Metrics(_Answer):
+class Metrics(TypedDict):
     """`net_pnl` = `total_pnl` - `total_fees` = the sum of the trades' `realized_pnl`. Null: nothing to tell."""
 
     total_trades: int
@@ -38,8 +36,6 @@ class Metrics(_Answer):
 
 
 class DailyPnl(TypedDict):
-    """Plain dictionaries: years of days are thousands of rows, and objects of a class cost a multiple."""
-
     date: str
     pnl: float
 
@@ -49,7 +45,7 @@ class DailyEquity(TypedDict):
     equity: float
 
 
-class PerformanceAnswer(_Answer):
+class PerformanceAnswer(TypedDict):
     """`GET /account/performance`: one row for each UTC day, days without a trade included."""
 
     period: str
@@ -61,7 +57,7 @@ class PerformanceAnswer(_Answer):
 def performance_answer(period: str, figures: Performance) -> PerformanceAnswer:
     """The figures as their owner sees them."""
     recovery = figures.drawdown.recovery_days
-    dates = [date_of(point.day).isoformat() for point in figures.curve]
+    dates = [date_text(point.day) for point in figures.curve]
     return PerformanceAnswer(
         period=period,
         metrics=Metrics(

@@ -1,12 +1,14 @@
 """Answers of `/account/stats`, `/analytics/dashboard` and `/analytics/trades`, field for field as the API reference
-has them: USD to 2 places, ratios and per cents to 4. Null: nothing to tell."""
+has them: USD to 2 places, ratios and per cents to 4. Null: nothing to tell.
+
+Plain dictionaries, as in `schemas.py`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
 
 from nija_analytics.domain.aggregates import Ledger
@@ -19,11 +21,7 @@ from nija_common.values.tiers import Tier
 from nija_common.values.times import iso
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class AccountPart(_Answer):
+class AccountPart(TypedDict):
     """`total_deposits`: what the ledger's accounts began with. Balance, high and low are realised equity: without
     the profit or loss of what is still open. Money moved at a broker is not seen, so withdrawals are 0."""
 
@@ -37,19 +35,19 @@ class AccountPart(_Answer):
     all_time_low: float
 
 
-class BestMonthPart(_Answer):
+class BestMonthPart(TypedDict):
     month: str
     pnl: float
     pnl_pct: float
 
 
-class StreakPart(_Answer):
+class StreakPart(TypedDict):
     type: Literal["winning", "losing"]
     count: int
     started: str
 
 
-class TradingPart(_Answer):
+class TradingPart(TypedDict):
     """Closed trades; volume is their entry value."""
 
     total_trades_all_time: int
@@ -59,7 +57,7 @@ class TradingPart(_Answer):
     current_streak: StreakPart | None
 
 
-class RiskPart(_Answer):
+class RiskPart(TypedDict):
     """Limits in force (the lower of setting and tier). Leverage: entry value of what is open / realised equity, and
     what spot trading allows."""
 
@@ -70,7 +68,7 @@ class RiskPart(_Answer):
     available_leverage: float
 
 
-class StatsAnswer(_Answer):
+class StatsAnswer(TypedDict):
     """`GET /account/stats`."""
 
     account: AccountPart
@@ -78,20 +76,20 @@ class StatsAnswer(_Answer):
     risk: RiskPart
 
 
-class StretchPart(_Answer):
+class StretchPart(TypedDict):
     pnl: float
     pnl_pct: float
     trades: int
     win_rate: float | None
 
 
-class TopPart(_Answer):
+class TopPart(TypedDict):
     symbol: str
     pnl: float
     pnl_pct: float
 
 
-class DashboardAnswer(_Answer):
+class DashboardAnswer(TypedDict):
     """`GET /analytics/dashboard`: today, the last 7 and the last 30 UTC days. `balance` is realised equity;
     `top_performer` the symbol of the 30 days with the highest profit."""
 
@@ -103,13 +101,13 @@ class DashboardAnswer(_Answer):
     top_performer: TopPart | None
 
 
-class OutcomePart(_Answer):
+class OutcomePart(TypedDict):
     wins: int
     losses: int
     win_rate: float | None
 
 
-class SymbolPart(_Answer):
+class SymbolPart(TypedDict):
     symbol: str
     trades: int
     pnl: float
@@ -145,14 +143,14 @@ class _Groups(TypedDict, total=False):
     by_month: list[MonthPart]
 
 
-class TradePart(_Answer):
+class TradePart(TypedDict):
     trade_id: str
     symbol: str
     pnl: float
     pnl_pct: float
 
 
-class TradesAnswer(_Answer):
+class TradesAnswer(TypedDict):
     """`GET /analytics/trades`. Hours are of the last exit, UTC; rows only where there are trades. One of `by_day`,
     `by_week` (ISO weeks, `2026-W05`) and `by_month` is there where `group_by` asks for it."""
 
@@ -161,9 +159,9 @@ class TradesAnswer(_Answer):
     by_outcome: OutcomePart
     by_symbol: list[SymbolPart]
     by_hour: list[HourPart]
-    by_day: list[DayPart] = []
-    by_week: list[WeekPart] = []
-    by_month: list[MonthPart] = []
+    by_day: NotRequired[list[DayPart]]
+    by_week: NotRequired[list[WeekPart]]
+    by_month: NotRequired[list[MonthPart]]
     avg_hold_time_minutes: float | None
     best_trade: TradePart | None
     worst_trade: TradePart | None
@@ -227,10 +225,10 @@ def trades_answer(period: str, group: Group | None, figures: TradesOfPeriod) -> 
         by_outcome=OutcomePart(wins=figures.wins, losses=figures.losses, win_rate=_rounded(win_rate, 4)),
         by_symbol=[SymbolPart(symbol=r.symbol, trades=r.trades, pnl=usd(r.pnl)) for r in figures.by_symbol],
         by_hour=[{"hour": int(r.label), "trades": r.trades, "avg_pnl": _average(r)} for r in figures.by_hour],
+        **_groups(group, figures.groups or ()),
         avg_hold_time_minutes=_rounded(figures.avg_hold_minutes, 2),
         best_trade=_trade(figures.best),
         worst_trade=_trade(figures.worst),
-        **_groups(group, figures.groups or ()),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from nija_analytics.answers import Answers
 from nija_analytics.deps import Deps
 from nija_analytics.domain.exports import LINK_PURPOSE, Links
 from nija_analytics.settings import AnalyticsSettings
@@ -29,4 +30,5 @@ async def build(_: AnalyticsSettings, platform: Platform) -> AsyncIterator[Deps]
         cards=Cards(storage),
         totals=Totals(storage),
         audit_log=AuditLog(storage),
+        answers=Answers(),
     )

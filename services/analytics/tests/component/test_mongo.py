@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nija_analytics.answers import Answers
 from nija_analytics.consumers import SHARED
 from nija_analytics.deps import Deps
 from nija_analytics.domain.exports import Links
@@ -53,6 +54,7 @@ async def deps(mongo_url: str, namespace: str, clock: ManualClock, tmp_path: Pat
             cards=Cards(storage),
             totals=Totals(storage),
             audit_log=AuditLog(storage),
+            answers=Answers(),
         )
 
 

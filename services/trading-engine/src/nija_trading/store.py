@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -85,6 +85,20 @@ class TradingStore:
             )
             for user_id in user_ids
         }
+
+    async def changed_allowances(self, known: Mapping[str, Allowance]) -> dict[str, Allowance]:
+        """Those of these that are not any more as they are known: only what has another version is read."""
+        switch = await self.switch()
+        standings = await self.storage.versions(Standing, list(known))
+        preferences = await self.storage.versions(Preferences, list(known))
+        changed = [
+            user_id
+            for user_id, allowance in known.items()
+            if allowance.switch.version != switch.version
+            or allowance.standing.version != standings.get(user_id, 0)
+            or allowance.preferences.version != preferences.get(user_id, 0)
+        ]
+        return await self.allowances(changed) if changed else {}
 
     async def positions(self, user_id: str) -> list[Position]:
         """Open positions of a user, of every ledger."""

@@ -119,7 +119,7 @@ class Life:
             raise Killed
 
 
-READS = ("get", "get_latest", "get_many", "find", "count", "now_ms", "leases")
+READS = ("get", "get_latest", "get_many", "versions", "find", "count", "now_ms", "leases")
 """What leaves no trace: a process that dies behind the answer is one that dies before its next call."""
 
 

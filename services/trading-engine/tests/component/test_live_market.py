@@ -52,6 +52,32 @@ async def test_two_symbols_a_late_candle_and_a_gap(
             await check_trades(desk, expected)
 
 
+async def test_a_bot_at_rest_goes_through_the_step_that_an_outage_kept_from_it(
+    tmp_path: Path, live: Any, random_market: Any, user_of: Any, check_trades: Any
+) -> None:
+    first, last = live.HISTORY, live.HISTORY + 12
+    with live.trading(random_market, SEEDS, 14) as market:
+        async with start_platform(
+            tmp_path / "data", [market.service()], clock=market.clock, env=market.env
+        ) as platform:
+            desk, deps = user_of(platform, "usr_a"), platform.deps("trading-engine")
+            await begun(desk)
+            for index in range(first, last + 1):
+                away = index == first + LATE
+                if away:
+                    market.exchange.will_fail("/candles", always=Fault(FaultKind.STATUS, status=503))
+                await market.now_is(index, 12 if away else 3.5)
+                await market.until_step(deps, "usr_a", index, behind=away)
+                if away:
+                    market.exchange.heal()
+                    await market.now_is(index, 45)
+                    await market.until_step(deps, "usr_a", index)
+            expected = market.simulated(last)
+            opened = [trade.position.opened_ms for trade in (*expected.trades, *expected.open_trades)]
+            assert market.step_ms(first + LATE) in opened, "the awaited candle opens a position"
+            await check_trades(desk, expected)
+
+
 async def asked(deps: Any, market: Any, index: int) -> bool:
     """Whether every feed has heard of its exchange since a candle's close."""
     feeds = [each.feed for each in deps.market.venues["coinbase"].markets.values()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Iterable, Mapping
 from enum import Enum
@@ -22,7 +21,10 @@ def apex_parameters(given: Iterable[str], profile: RiskProfile) -> tuple[Paramet
     """APEX's constants and the profile's with those that are given. Raises WrongUsage."""
     values = read(given, apex_defaults(profile), "apex_v72")
     own = {field.name for field in dataclasses.fields(Parameters)}
-    params = Parameters(**{name: value for name, value in values.items() if name in own})
+    try:
+        params = Parameters(**{name: value for name, value in values.items() if name in own})
+    except ValueError as error:
+        raise WrongUsage(f"--param: {error}") from error
     _check_together(params)
     return params, dataclasses.replace(profile, **{name: value for name, value in values.items() if name not in own})
 
@@ -107,12 +109,7 @@ def _number(name: str, text: str, most: float = math.inf) -> float:
 
 def _check_together(params: Parameters) -> None:
     """Values that are each a number and make no sense together."""
-    gains, shares = params.level_gains, params.level_shares
-    if len(gains) != len(shares):
-        raise WrongUsage(f"--param level_gains has {len(gains)} levels and level_shares has {len(shares)}")
-    if any(later <= earlier for earlier, later in itertools.pairwise(gains)):
-        raise WrongUsage("--param level_gains: each level lies above the one before")
-    if any(not 0 < share <= 1 for share in shares):
+    if any(not 0 < share <= 1 for share in params.level_shares):
         raise WrongUsage("--param level_shares: each share is above 0 and at most 1")
     if params.stop_minimum > params.stop_maximum:
         raise WrongUsage(f"--param stop_minimum {params.stop_minimum} is above stop_maximum {params.stop_maximum}")

@@ -1,6 +1,8 @@
 """Who calls, for a service's routes: the bearer token verified again, whatever the gateway said.
 
 Use `CallerDep` for any signed-in user and `AdminDep` for administrators. There is no identity header.
+
+What routes depend on is always `async def`: FastAPI gives every other function a thread of its own for each request.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ async def admin(claims: Annotated[Claims, Depends(caller)]) -> Claims:
     return claims
 
 
-def client(request: Request) -> Client:
+async def client(request: Request) -> Client:
     """The client's address as the gateway saw it, and its user agent."""
     return Client(request.headers.get(CLIENT_ADDRESS_HEADER), request.headers.get("user-agent"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypedDict
 
 MAX_PER_PAGE = 100
 
@@ -13,10 +13,9 @@ PageNumber = Annotated[int, Query(ge=1, le=1_000_000)]
 PerPage = Annotated[int, Query(ge=1, le=MAX_PER_PAGE)]
 
 
-class Pagination(BaseModel):
+class Pagination(TypedDict):
     """The pagination object of a list's answer."""
 
-    model_config = ConfigDict(frozen=True)
     page: int
     per_page: int
     total_items: int

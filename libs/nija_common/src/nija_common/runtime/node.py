@@ -50,6 +50,7 @@ from nija_common.values.ids import new_id
 log = structlog.get_logger(__name__)
 
 PRUNE_EVERY_S = 60.0
+BUS_AGAIN_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,12 +335,22 @@ async def _until_caught_up(node: Node) -> None:
 
 
 async def _applied(node: Node, running: Running, group: str, topic: Topic) -> None:
-    ends = await node.infrastructure.bus.ends([TopicPartition(topic.name, p) for p in range(topic.partitions)])
+    ends = await _ends(node, [TopicPartition(topic.name, p) for p in range(topic.partitions)])
     while True:
         progress = await running.storage.progress(group, topic.name)
         if all(progress.get(place.partition, 0) >= end for place, end in ends.items()):
             return
         await asyncio.sleep(0.02)
+
+
+async def _ends(node: Node, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    """Where partitions end; a bus that does not answer yet is waited for: the node is not ready meanwhile, and says so."""
+    while True:
+        try:
+            return await node.infrastructure.bus.ends(places)
+        except BusUnavailable as error:
+            log.warning("bus does not answer, the start waits for it", reason=str(error))
+            await asyncio.sleep(BUS_AGAIN_S)
 
 
 def _checks(node: Node) -> dict[str, Check]:

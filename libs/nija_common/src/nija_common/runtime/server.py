@@ -7,6 +7,7 @@ parts closed in reverse. The process ends within 25 s of the signal.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -110,7 +111,12 @@ async def _sockets_closed(server: uvicorn.Server) -> None:
 
 
 async def until_told_to_stop(on_stop: Callable[[], None]) -> None:
-    """Returns at SIGTERM or SIGINT, after `on_stop`; a second signal falls to its default, which ends the process."""
+    """Returns at SIGTERM or SIGINT, after `on_stop`; a second signal falls to its default, which ends the process.
+
+    Whoever waits here is ready: what has been made by then stays, so the garbage collector need not walk it again (a
+    full walk over the platform's modules stops every request for about a tenth of a second).
+    """
+    gc.freeze()
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
     handled = (signal.SIGTERM, signal.SIGINT)

@@ -112,6 +112,14 @@ class MongoStorage:
             rows = await self._database[kind.collection.name].find({"_id": {"$in": list(document_ids)}}).to_list()
         return {str(raw["_id"]): from_raw(kind, raw) for raw in rows}
 
+    async def versions(self, kind: type[Document], document_ids: Sequence[str]) -> dict[str, int]:
+        if not document_ids:
+            return {}
+        chosen = {"_id": {"$in": list(document_ids)}}
+        with translated():
+            rows = await self._database[kind.collection.name].find(chosen, {"version": 1}).to_list()
+        return {str(raw["_id"]): int(raw["version"]) for raw in rows}
+
     async def find(
         self,
         kind: type[D],

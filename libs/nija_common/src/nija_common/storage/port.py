@@ -119,6 +119,11 @@ class Storage(Protocol):
         """Those that exist, by id."""
         ...
 
+    async def versions(self, kind: type[Document], document_ids: Sequence[str]) -> dict[str, int]:
+        """The versions of those that exist, by id: what tells whether documents that were read before have changed, without
+        reading them again."""
+        ...
+
     async def find(
         self,
         kind: type[D],

@@ -54,6 +54,10 @@ class ReadsOwnWrites(Storage):
         found.update(await self._storage.get_many(kind, missing))
         return found
 
+    async def versions(self, kind: type[Document], document_ids: Sequence[str]) -> dict[str, int]:
+        _split_if_touched(kind)
+        return await self._storage.versions(kind, document_ids)
+
     async def find(
         self,
         kind: type[D],

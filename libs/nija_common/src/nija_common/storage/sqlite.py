@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from pydantic import ValidationError
@@ -124,6 +124,8 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             raise SettingsError(f"The database file {self.path} cannot be opened: {error}") from error
         self.incarnation = await self.engine.write(lambda unit: _create(unit.connection), deadline_s=30.0)
+        if not self.second:
+            await self.engine.write(lambda unit: sqlite_rights.free_all(unit.connection))
         await self.engine.read(self.lanes.load)
         self.tail.advance(await self.engine.read(sqlite_log.all_ends))
 
@@ -168,18 +170,27 @@ class SqliteStorage:
         return await self.get(kind, document_id)
 
     async def get_many(self, kind: type[D], document_ids: Sequence[str]) -> dict[str, D]:
+        return {
+            document_id: _document(kind, body) for document_id, body in await self._some(kind, "body", document_ids)
+        }
+
+    async def versions(self, kind: type[Document], document_ids: Sequence[str]) -> dict[str, int]:
+        return dict(await self._some(kind, "version", document_ids))
+
+    async def _some(self, kind: type[Document], column: str, document_ids: Sequence[str]) -> list[tuple[str, Any]]:
+        """(id, that column) of those that exist."""
         table = sqlite_schema.table_of(self._service, kind.collection)
         ids = list(dict.fromkeys(document_ids))
 
-        def run(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-            rows: list[tuple[str, str]] = []
+        def run(connection: sqlite3.Connection) -> list[tuple[str, Any]]:
+            rows: list[tuple[str, Any]] = []
             for i in range(0, len(ids), _IDS_A_STATEMENT):
                 some = ids[i : i + _IDS_A_STATEMENT]
                 marks = ", ".join("?" * len(some))
-                rows += connection.execute(f"SELECT id, body FROM {table} WHERE id IN ({marks})", some).fetchall()
+                rows += connection.execute(f"SELECT id, {column} FROM {table} WHERE id IN ({marks})", some).fetchall()
             return rows
 
-        return {document_id: _document(kind, body) for document_id, body in await self._engine.read(run)}
+        return await self._engine.read(run)
 
     async def find(
         self,

@@ -46,6 +46,12 @@ def holds(connection: sqlite3.Connection, service: str, lease: Lease, now_ms: in
     return bool(rows)
 
 
+def free_all(connection: sqlite3.Connection) -> None:
+    """Every lease of every service ends at once; epochs stay. For who has the folder's lock and has just started: the
+    holders are dead, and what they held need not wait for its time."""
+    connection.execute("UPDATE sys_leases SET expires_at_ms = 0")
+
+
 def alive(connection: sqlite3.Connection, service: str, prefix: str, now_ms: int) -> list[Lease]:
     rows = connection.execute(
         "SELECT name, holder, epoch, expires_at_ms FROM sys_leases "

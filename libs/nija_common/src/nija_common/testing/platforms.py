@@ -11,12 +11,14 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import IO, Self, TypeVar
 
+from nija_common.testing.forks import Fork, Zygote, zygote
 from nija_common.testing.processes import accepts
 
 T = TypeVar("T")
@@ -38,12 +40,16 @@ ROOMY_LIMITS = {
 class NijaProcess:
     """One `nija` command that runs until it is told to stop."""
 
-    def __init__(self, arguments: Sequence[str], *, env: Mapping[str, str], folder: Path, name: str) -> None:
+    def __init__(
+        self, arguments: Sequence[str], *, env: Mapping[str, str], folder: Path, name: str, forked: bool = True
+    ) -> None:
+        """`forked`: from the process that has imported the command; else the installed command itself."""
         self.name = name
+        self._zygote = zygote() if forked else None
         self._arguments = list(arguments)
         self._env = {k: v for k, v in os.environ.items() if not k.startswith("NIJA_")} | dict(env)
         self._folder = folder
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | Fork | None = None
         self._said: list[str] = []
         self._ready = threading.Event()
         folder.mkdir(parents=True, exist_ok=True)
@@ -66,17 +72,10 @@ class NijaProcess:
         """Starts the process; `wait_ready` waits for it."""
         # Of this start alone: the reader of a process that was killed may still be at its end.
         self._ready, self._said = threading.Event(), []
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [nija_command(), *self._arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env=self._env,
-                cwd=self._folder,
-            )
-        threading.Thread(target=_read, args=(self._process, self._said, self._ready), daemon=True).start()
+        said, to_us = os.pipe()
+        with self.log.open("ab") as log, Path(os.devnull).open("rb") as nothing, os.fdopen(to_us, "wb") as out:
+            self._process = _start(self._zygote, self._arguments, self._env, self._folder, (nothing, out, log))
+        threading.Thread(target=_read, args=(said, self._said, self._ready), daemon=True).start()
         return self
 
     def wait_ready(self) -> str:
@@ -112,14 +111,29 @@ class NijaProcess:
         return self._process is not None and self._process.poll() is None
 
 
-def _read(process: subprocess.Popen[str], said: list[str], ready: threading.Event) -> None:
+def _start(
+    forks: Zygote | None,
+    arguments: Sequence[str],
+    env: Mapping[str, str],
+    folder: Path,
+    streams: tuple[IO[bytes], IO[bytes], IO[bytes]],
+) -> subprocess.Popen[bytes] | Fork:
+    """Runs `nija`; the streams are its standard input, output and error."""
+    if forks is not None:
+        return forks.fork(arguments, env, folder, (streams[0].fileno(), streams[1].fileno(), streams[2].fileno()))
+    stdin, stdout, stderr = streams
+    return subprocess.Popen(
+        [nija_command(), *arguments], stdin=stdin, stdout=stdout, stderr=stderr, env=env, cwd=folder
+    )
+
+
+def _read(output: int, said: list[str], ready: threading.Event) -> None:
     """Keeps what a process says until it ends; `ready` is set by its line, or by its end."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        said.append(line)
-        if line.startswith("ready "):
-            ready.set()
-    process.stdout.close()
+    with os.fdopen(output, "r") as lines:
+        for line in lines:
+            said.append(line)
+            if line.startswith("ready "):
+                ready.set()
     ready.set()
 
 
@@ -141,16 +155,18 @@ def nija_command() -> str:
 
 def run_nija(arguments: Sequence[str], *, env: Mapping[str, str], stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Runs a `nija` command to its end."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("NIJA_")}
-    return subprocess.run(
-        [nija_command(), *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        env=clean | dict(env),
-        timeout=60,
-        check=False,
-    )
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("NIJA_")} | dict(env)
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        given.write(stdin.encode())
+        given.seek(0)
+        process = _start(zygote(), arguments, clean, Path.cwd(), (given, out, err))
+        try:
+            status = process.wait(60)
+        finally:
+            process.kill()
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(["nija", *arguments], status, out.read().decode(), err.read().decode())
 
 
 class Embedded:
@@ -158,13 +174,20 @@ class Embedded:
 
     kind = "embedded"
 
-    def __init__(self, folder: Path, *, options: Sequence[str] = (), env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        options: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        forked: bool = True,
+    ) -> None:
         self.data_dir = folder / "data"
         self.env = {**ROOMY_LIMITS, **(env or {})}
         (port,) = steady_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         arguments = ["up", "--port", str(port), "--data-dir", str(self.data_dir), *options]
-        self.process = NijaProcess(arguments, env=self.env, folder=folder, name="nija-up")
+        self.process = NijaProcess(arguments, env=self.env, folder=folder, name="nija-up", forked=forked)
 
     def start(self) -> Self:
         self.process.start()

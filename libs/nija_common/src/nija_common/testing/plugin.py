@@ -60,6 +60,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.filterwarnings(ignored))
 
 
+def pytest_collection_finish() -> None:
+    """What all test modules have imported stays to the end: garbage collection need not walk it each time."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def lost_sockets_are_collected(request: pytest.FixtureRequest) -> Iterator[None]:
     """So that such a warning belongs to the test that caused it, and to no later one."""
@@ -70,7 +76,10 @@ def lost_sockets_are_collected(request: pytest.FixtureRequest) -> Iterator[None]
 
 def loses_sockets(item: pytest.Item) -> bool:
     """Tests of MongoDB, and those that drive a running platform through clients which are cut off on purpose."""
-    return item.get_closest_marker("mongo") is not None or {"api", "sdks"} & set(item.path.parts) != set()
+    return (
+        item.get_closest_marker("mongo") is not None
+        or {"api", "sdks", "faults", "journeys"} & set(item.path.parts) != set()
+    )
 
 
 @pytest.fixture

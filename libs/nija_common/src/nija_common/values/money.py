@@ -12,6 +12,7 @@ Units = int
 
 SCALE = 100_000_000
 UNITS_A_CENT = SCALE // 100
+HALF_A_CENT = UNITS_A_CENT // 2
 
 
 def units(value: str | int | float | Decimal) -> Units:
@@ -33,14 +34,14 @@ def text_of(amount: Units) -> str:
 def usd(amount: Units) -> float:
     """For an answer: USD rounded to 2 places (half to even)."""
     cents, rest = divmod(amount, UNITS_A_CENT)
-    if 2 * rest > UNITS_A_CENT or (2 * rest == UNITS_A_CENT and cents % 2):
+    if rest >= HALF_A_CENT and (rest > HALF_A_CENT or cents % 2):
         cents += 1
     return cents / 100
 
 
 def quantity(amount: Units) -> float:
     """For an answer: a quantity with up to 8 places."""
-    return float(decimal_of(amount))
+    return amount / SCALE
 
 
 def price(value: float, tick: float | None = None) -> float:

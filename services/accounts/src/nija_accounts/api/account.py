@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from nija_accounts.api import DepsDep
 from nija_accounts.handlers import reading
@@ -18,6 +18,7 @@ from nija_accounts.schemas.account import (
 )
 from nija_common.errors import ErrorCode
 from nija_common.http.dates import span_ms
+from nija_common.http.envelope import encoded, success_response
 from nija_common.http.identity import CallerDep
 from nija_common.http.pagination import PageNumber, PerPage
 from nija_common.http.refusals import refusals
@@ -49,7 +50,7 @@ async def positions(
     return positions_answer(found)
 
 
-@router.get("/api/v1/account/history")
+@router.get("/api/v1/account/history", response_model=HistoryAnswer)
 async def history(
     deps: DepsDep,
     caller: CallerDep,
@@ -60,7 +61,7 @@ async def history(
     symbol: NameQuery = None,
     status: Annotated[Literal["open", "closed", "cancelled"] | None, Query()] = None,
     mode: ModeQuery = None,
-) -> HistoryAnswer:
+) -> Response:
     """Trades by the time of their opening, newest first; pending ones only without a status."""
     from_ms, to_ms = span_ms(start_date, end_date)
     wanted = reading.History(
@@ -74,4 +75,4 @@ async def history(
         per_page=per_page,
     )
     trades, total = await reading.history(deps, wanted)
-    return history_answer(trades, page, per_page, total)
+    return success_response(encoded(history_answer(trades, page, per_page, total)), deps.clock)

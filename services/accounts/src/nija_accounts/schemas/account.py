@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypedDict
 
 from nija_accounts.domain.positions import Valued, total_pnl_pct
 from nija_accounts.domain.trades import Trade
@@ -20,11 +20,7 @@ from nija_common.values.times import iso, iso_or_none
 MINUTE_MS = 60_000
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class BalanceAnswer(_Answer):
+class BalanceAnswer(TypedDict):
     """`equity` = `cash` + the open positions' value at their last prices; `buying_power` = the cash."""
 
     broker: str
@@ -37,7 +33,7 @@ class BalanceAnswer(_Answer):
     last_updated: str
 
 
-class PositionAnswer(_Answer):
+class PositionAnswer(TypedDict):
     """`size_usd` = entry price x quantity; `unrealized_pnl_pct` is of that."""
 
     position_id: str
@@ -57,7 +53,7 @@ class PositionAnswer(_Answer):
     protected: bool
 
 
-class PositionsSummary(_Answer):
+class PositionsSummary(TypedDict):
     """`total_value_usd` is at the last prices."""
 
     total_positions: int
@@ -66,14 +62,14 @@ class PositionsSummary(_Answer):
     total_unrealized_pnl_pct: float
 
 
-class PositionsAnswer(_Answer):
+class PositionsAnswer(TypedDict):
     """`GET /account/positions`."""
 
     positions: list[PositionAnswer]
     summary: PositionsSummary
 
 
-class TradeAnswer(_Answer):
+class TradeAnswer(TypedDict):
     """One trade. `reason` says why it was cancelled; `realized_pnl` is net of `fees`."""
 
     trade_id: str
@@ -97,7 +93,7 @@ class TradeAnswer(_Answer):
     paper: bool
 
 
-class HistoryAnswer(_Answer):
+class HistoryAnswer(TypedDict):
     """`GET /account/history`."""
 
     trades: list[TradeAnswer]

@@ -9,7 +9,7 @@ from fastapi import Depends, Query, Request
 from nija_analytics.deps import Deps
 
 
-def _deps(request: Request) -> Deps:
+async def _deps(request: Request) -> Deps:
     deps: Deps = request.app.state.deps
     return deps
 

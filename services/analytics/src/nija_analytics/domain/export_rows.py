@@ -13,11 +13,10 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from nija_analytics.domain.exports import DataType, Format
-from nija_analytics.domain.results import date_of
 from nija_analytics.domain.statistics import DayResult
 from nija_analytics.domain.trades import PositionRecord, TradeRecord
 from nija_common.values.money import Units, quantity, usd
-from nija_common.values.times import iso, iso_or_none
+from nija_common.values.times import date_text, iso, iso_or_none
 
 Cell = str | int | float | None
 Row = Mapping[str, Cell]
@@ -121,7 +120,7 @@ def position_row(position: PositionRecord) -> Row:
 def day_row(result: DayResult, equity: Units, ledger: str) -> Row:
     """A UTC day: what was closed on it, and the realised equity at its end."""
     return {
-        "date": date_of(result.day).isoformat(),
+        "date": date_text(result.day),
         "trades": result.trades,
         "wins": result.wins,
         "losses": result.losses,

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from nija_analytics.domain.aggregates import MonthSum
 from nija_analytics.domain.results import EVERY, Breakdown, OneTrade, date_of, month_text
-from nija_analytics.domain.statistics import MINUTE_MS, DayResult
+from nija_analytics.domain.statistics import MINUTE_MS, DayResult, total
 from nija_common.values.money import Units
+from nija_common.values.times import date_text
 
 Group = Literal["day", "week", "month"]
 
@@ -85,13 +87,13 @@ def percent_of(amount: Units, base: Units) -> float:
 
 def stretch(equity_before: Units, days: Sequence[DayResult]) -> Stretch:
     """The days in short; `equity_before` is that of the moment they begin."""
-    net = sum(day.net for day in days)
+    net = total(days, "gross_win") + total(days, "gross_loss")
     return Stretch(
         pnl=net,
-        pnl_pct=percent_of(net, equity_before + sum(day.deposits for day in days)),
-        trades=sum(day.trades for day in days),
-        wins=sum(day.wins for day in days),
-        losses=sum(day.losses for day in days),
+        pnl_pct=percent_of(net, equity_before + total(days, "deposits")),
+        trades=total(days, "trades"),
+        wins=total(days, "wins"),
+        losses=total(days, "losses"),
     )
 
 
@@ -113,6 +115,8 @@ def leverage(exposure: Units, equity: Units) -> float:
 
 def grouped(days: Sequence[DayResult], group: Group) -> tuple[Row, ...]:
     """One row for each day, ISO week (`2026-W05`) or month with a trade, oldest first."""
+    if group == "day":
+        return tuple(Row(date_text(day.day), day.trades, day.net / day.trades) for day in days if day.trades)
     sums: dict[str, tuple[int, Units]] = {}
     for day in days:
         if day.trades:
@@ -142,7 +146,7 @@ def trades_of_period(
             for hour, (trades, net) in sorted(breakdown.by_hour.items(), key=lambda item: int(item[0]))
         ),
         groups=None if group is None else grouped(days, group),
-        avg_hold_minutes=sum(day.duration_ms for day in days) / whole.trades / MINUTE_MS if whole.trades else None,
+        avg_hold_minutes=total(days, "duration_ms") / whole.trades / MINUTE_MS if whole.trades else None,
         best=breakdown.best,
         worst=breakdown.worst,
     )
@@ -154,10 +158,9 @@ def top_symbol(breakdown: Breakdown) -> SymbolRow | None:
     return min(rows, key=lambda row: (-row.pnl, row.symbol), default=None)
 
 
-def _label(day: int, group: Group) -> str:
+@lru_cache(maxsize=8192)
+def _label(day: int, group: Literal["week", "month"]) -> str:
     when = date_of(day)
-    if group == "day":
-        return when.isoformat()
     if group == "week":
         year, week, _ = when.isocalendar()
         return f"{year:04}-W{week:02}"

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import attrgetter
 from typing import NamedTuple
 
 from nija_common.values.money import Units
@@ -148,6 +150,11 @@ def _day_after(day: int, result: DayResult, trades: Iterable[ClosedTrade]) -> Da
     )
 
 
+def total(days: Sequence[DayResult], field: str) -> int:
+    """The sum of one of the days' whole numbers."""
+    return sum(map(attrgetter(field), days))
+
+
 def every_day(results: Sequence[DayResult], first: int, last: int) -> list[DayResult]:
     """One result for each day from `first` to `last`, both included; a day without any is empty."""
     known = {result.day: result for result in results}
@@ -156,11 +163,10 @@ def every_day(results: Sequence[DayResult], first: int, last: int) -> list[DayRe
 
 def equity_curve(start: Units, days: Sequence[DayResult]) -> tuple[EquityPoint, ...]:
     """Closing equity of each day: the one before, plus money put in, plus the day's net profit."""
-    points, equity = [], start
-    for result in days:
-        equity += result.deposits + result.net
-        points.append(EquityPoint(result.day, result.net, equity))
-    return tuple(points)
+    nets = [result.gross_win + result.gross_loss for result in days]
+    closes = accumulate((result.deposits + net for result, net in zip(days, nets, strict=True)), initial=start)
+    next(closes)
+    return tuple(map(EquityPoint._make, zip([result.day for result in days], nets, closes, strict=True)))
 
 
 def daily_returns(start: Units, days: Sequence[DayResult]) -> list[float]:
@@ -171,9 +177,10 @@ def daily_returns(start: Units, days: Sequence[DayResult]) -> list[float]:
     returns, equity = [], start
     for result in days:
         equity += result.deposits
+        net = result.gross_win + result.gross_loss
         if equity > 0:
-            returns.append(result.net / equity)
-        equity += result.net
+            returns.append(net / equity)
+        equity += net
     return returns
 
 
@@ -205,13 +212,15 @@ def drawdown(start: Units, days: Sequence[DayResult]) -> Drawdown:
     recovered: int | None = None
     for result in days:
         deposits += result.deposits
-        profit += result.net
-        height = max(height, profit)
+        profit += result.gross_win + result.gross_loss
+        if profit >= height:
+            height = profit
+            if deepest < 0 and recovered is None and profit >= fallen_from:
+                recovered = result.day
+            continue
         fall, peak = profit - height, start + deposits + height
         if fall < deepest:
             deepest, fallen_from, trough, recovered = fall, height, result.day, None
-        elif deepest < 0 and recovered is None and profit >= fallen_from:
-            recovered = result.day
         if peak > 0:
             deepest_pct = min(deepest_pct, 100 * fall / peak)
     return Drawdown(deepest, deepest_pct, None if recovered is None else recovered - trough)
@@ -223,11 +232,10 @@ def performance(start: Units, days: Sequence[DayResult]) -> Performance:
     `total_pnl` = net profit + fees; its per cent are of the equity at the start, money put in later included.
     `win_rate` = won / all; `profit_factor` = sum of wins / sum of losses (None without a loss).
     """
-    traded = [day for day in days if day.trades]
-    trades, wins, losses = (sum(getattr(d, name) for d in traded) for name in ("trades", "wins", "losses"))
-    gross_win, gross_loss = sum(d.gross_win for d in traded), sum(d.gross_loss for d in traded)
-    fees, net = sum(d.fees for d in traded), gross_win + gross_loss
-    base = start + sum(d.deposits for d in days)
+    trades, wins, losses = (total(days, name) for name in ("trades", "wins", "losses"))
+    gross_win, gross_loss = total(days, "gross_win"), total(days, "gross_loss")
+    fees, net = total(days, "fees"), gross_win + gross_loss
+    base = start + total(days, "deposits")
     return Performance(
         total_trades=trades,
         winning_trades=wins,
@@ -237,12 +245,12 @@ def performance(start: Units, days: Sequence[DayResult]) -> Performance:
         total_pnl_pct=100 * (net + fees) / base if base > 0 else 0.0,
         avg_win=gross_win / wins if wins else None,
         avg_loss=gross_loss / losses if losses else None,
-        largest_win=max((d.largest_win for d in traded if d.largest_win is not None), default=None),
-        largest_loss=min((d.largest_loss for d in traded if d.largest_loss is not None), default=None),
+        largest_win=max((d.largest_win for d in days if d.largest_win is not None), default=None),
+        largest_loss=min((d.largest_loss for d in days if d.largest_loss is not None), default=None),
         profit_factor=gross_win / -gross_loss if gross_loss else None,
         sharpe_ratio=sharpe_ratio(daily_returns(start, days)) if trades else None,
         drawdown=drawdown(start, days),
-        avg_duration_minutes=sum(d.duration_ms for d in traded) / trades / MINUTE_MS if trades else None,
+        avg_duration_minutes=total(days, "duration_ms") / trades / MINUTE_MS if trades else None,
         total_fees=fees,
         net_pnl=net,
         curve=equity_curve(start, days),

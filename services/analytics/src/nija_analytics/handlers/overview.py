@@ -21,7 +21,6 @@ from nija_analytics.domain.figures import (
 )
 from nija_analytics.domain.people import Preferences
 from nija_analytics.domain.results import EVERY, Breakdown
-from nija_analytics.domain.statistics import DayResult
 from nija_analytics.handlers import reading
 from nija_analytics.handlers.reading import Days, Period
 from nija_common.values.money import Units
@@ -74,26 +73,17 @@ class Stats:
     leverage: float
 
 
-async def dashboard(deps: Deps, user_id: str, mode: Mode | None) -> Dashboard:
-    """The dashboard of a ledger."""
-    name = await reading.ledger_name(deps, user_id, mode)
-    month_began = reading.today(deps) - 29
-
-    async def read(ledger: Ledger) -> tuple[Days, Breakdown]:
-        results, breakdown = await reading.broken_down(deps, ledger, EVERY, month_began)
-        return reading.with_equity(ledger, month_began, results), breakdown
-
-    ledger, found = await reading.at_one_moment(deps, name, read)
-    held = await deps.rows.open_count(name)
-    if ledger is None or found is None:
+async def dashboard(deps: Deps, ledger: Ledger | None, held: int, today: int) -> Dashboard:
+    """The dashboard of a ledger with so many open positions."""
+    if ledger is None:
         return Dashboard(NOTHING, NOTHING, NOTHING, held, 0, None, 0.0)
-    days, breakdown = found
-    today, week = (days.since(day) for day in (reading.today(deps), reading.today(deps) - 6))
+    results, breakdown = await reading.broken_down(deps, ledger, EVERY, today - 29)
+    days = reading.with_equity(ledger, today - 29, results)
     top = top_symbol(breakdown)
     base = days.equity_before + sum(result.deposits for result in days.results)
     return Dashboard(
-        today=_short(today),
-        week=_short(week),
+        today=_short(days.since(today)),
+        week=_short(days.since(today - 6)),
         month=_short(days),
         active_positions=held,
         balance=ledger.equity,
@@ -103,17 +93,13 @@ async def dashboard(deps: Deps, user_id: str, mode: Mode | None) -> Dashboard:
 
 
 async def trades(
-    deps: Deps, user_id: str, mode: Mode | None, period: Period, symbol: str | None, group: Group | None
+    deps: Deps, ledger: Ledger | None, period: Period, symbol: str | None, group: Group | None, today: int
 ) -> TradesOfPeriod:
     """A period's trades, all of them or those of one symbol."""
     chosen = symbol or EVERY
-    first = reading.first_day(deps, period)
-
-    async def read(ledger: Ledger) -> tuple[tuple[DayResult, ...], Breakdown]:
-        return await reading.broken_down(deps, ledger, chosen, first)
-
-    _, found = await reading.at_one_moment(deps, await reading.ledger_name(deps, user_id, mode), read)
-    days, breakdown = found or ((), Breakdown())
+    if ledger is None:
+        return trades_of_period(chosen, (), Breakdown(), group)
+    days, breakdown = await reading.broken_down(deps, ledger, chosen, reading.first_day(period, today))
     return trades_of_period(chosen, days, breakdown, group)
 
 

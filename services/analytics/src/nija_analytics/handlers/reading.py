@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -48,10 +48,10 @@ def today(deps: Deps) -> int:
     return day_number(deps.clock.now_ms())
 
 
-def first_day(deps: Deps, period: Period) -> int | None:
+def first_day(period: Period, today: int) -> int | None:
     """A period is whole UTC days, today included: `7d` is today and the six days before. None: from the beginning."""
     length = DAYS[period]
-    return None if length is None else today(deps) - length + 1
+    return None if length is None else today - length + 1
 
 
 async def ledger_name(deps: Deps, user_id: str, mode: Mode | None) -> str:
@@ -69,16 +69,45 @@ async def at_one_moment(
 
     (None, None) where there is no such ledger. Raises SERVICE_UNAVAILABLE.
     """
-    ledger = await deps.results.ledger(name)
+    return await _beside(deps, await deps.results.ledger(name), read)
+
+
+async def _beside(
+    deps: Deps, ledger: Ledger | None, read: Callable[[Ledger], Awaitable[T]]
+) -> tuple[Ledger, T] | tuple[None, None]:
     for _ in range(TRIES):
         if ledger is None:
             return None, None
         found = await read(ledger)
-        again = await deps.results.ledger(name)
+        again = await deps.results.ledger(ledger.id)
         if again == ledger:
             return ledger, found
         ledger = again
     raise unavailable("Your results are changing right now. Try again.")
+
+
+async def told(
+    deps: Deps, name: str, question: Hashable, tell: Callable[[Ledger | None, int], Awaitable[bytes]]
+) -> bytes:
+    """The answer to a question about a ledger, kept or told now by `tell(ledger, today)`.
+
+    The answer may rest on the ledger, its days and months, the UTC day and what is in `question`: on nothing else.
+    The ledger is read in any case, so what is told is never older than what the store says. Raises SERVICE_UNAVAILABLE.
+    """
+    day = today(deps)
+
+    async def read(ledger: Ledger) -> bytes:
+        return await tell(ledger, day)
+
+    ledger = await deps.results.ledger(name)
+    kept = None if ledger is None else deps.answers.find(ledger, day, question)
+    if kept is not None:
+        return kept
+    ledger, data = await _beside(deps, ledger, read)
+    if ledger is None or data is None:
+        return await tell(None, day)
+    deps.answers.keep(ledger, day, question, data)
+    return data
 
 
 async def days_of(deps: Deps, ledger: Ledger, first: int | None) -> Days:

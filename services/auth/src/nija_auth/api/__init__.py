@@ -14,12 +14,12 @@ LONGEST_AGENT = 300
 """Characters of a user agent that are kept."""
 
 
-def _deps(request: Request) -> Deps:
+async def _deps(request: Request) -> Deps:
     deps: Deps = request.app.state.deps
     return deps
 
 
-def _origin(client: ClientDep) -> Origin:
+async def _origin(client: ClientDep) -> Origin:
     return Origin(client.address, None if client.user_agent is None else client.user_agent[:LONGEST_AGENT])
 
 

@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from nija_billing.deps import Deps
 
 
-def _deps(request: Request) -> Deps:
+async def _deps(request: Request) -> Deps:
     deps: Deps = request.app.state.deps
     return deps
 

@@ -7,6 +7,7 @@ profile, and every bot reads rows of the same columns.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,9 @@ from nija_trading.domain.stepping import Opening
 from nija_trading.domain.trading import Mark
 from nija_trading.ports import Look
 
+LOOKS_KEPT = 4096
+"""So many candles, marks and steps are kept as bots see them: a few steps of some hundred markets."""
+
 
 class ReplayMarket:
     """The feeds of one folder. Step j comes `(j - anchor) x timeframe / speed` after the clock's anchor."""
@@ -35,6 +39,10 @@ class ReplayMarket:
         self._interval_ms = self._timeline.timeframe_ms / speed
         self._features: dict[str, Features] = {}
         self._signals: dict[tuple[str, RiskProfile], Signals] = {}
+        # Of the steps that bots are at now: many of them ask for the same.
+        self._close = lru_cache(maxsize=LOOKS_KEPT)(self._close_at)
+        self._mark = lru_cache(maxsize=LOOKS_KEPT)(self._mark_at)
+        self._step_at = lru_cache(maxsize=LOOKS_KEPT)(self._timeline.step_at)
 
     @classmethod
     def of_folder(cls, folder: Path, speed: float) -> ReplayMarket:
@@ -70,25 +78,20 @@ class ReplayMarket:
         return clock.anchor_wall_ms + round(steps * self._interval_ms)
 
     def after(self, step_ms: int) -> int | None:
-        index = self._timeline.step_at(step_ms) + 1
+        index = self._step_at(step_ms) + 1
         return int(self._timeline.closes_ms[index]) if index < len(self._timeline) else None
 
     def closes(
         self, broker: str, symbols: Iterable[str], step_ms: int, profile: RiskProfile
     ) -> tuple[SymbolClose, ...]:
-        step = self._timeline.step_at(step_ms)
+        step = self._step_at(step_ms)
         if step < 0 or int(self._timeline.closes_ms[step]) != step_ms:
             return ()
-        found = []
-        for symbol in symbols:
-            index = self._timeline.candle_at(symbol, step)
-            if index is not None:
-                row = self._signals_of(symbol, profile).row(index)
-                found.append(SymbolClose(symbol, self._feeds[symbol][index], row))
-        return tuple(found)
+        found = (self._close(symbol, step, profile) for symbol in symbols)
+        return tuple(close for close in found if close is not None)
 
     def openings(self, broker: str, symbols: Iterable[str], step_ms: int) -> tuple[Opening, ...]:
-        step = self._timeline.step_at(step_ms) + 1
+        step = self._step_at(step_ms) + 1
         if step >= len(self._timeline):
             return ()
         found = []
@@ -101,14 +104,7 @@ class ReplayMarket:
         return tuple(found)
 
     def mark(self, broker: str, symbol: str, step_ms: int) -> Mark | None:
-        index = self._last(symbol, step_ms)
-        if index is None:
-            return None
-        feed = self._feeds[symbol]
-        atr = float(self._features_of(symbol).atr[index])
-        closed_ms = int(feed.time_ms[index]) + feed.timeframe_ms
-        stale = step_ms - closed_ms > PARAMETERS.stale_candles * feed.timeframe_ms
-        return Mark(symbol, float(feed.close[index]), closed_ms, atr, stale)
+        return self._mark(symbol, step_ms)
 
     def last_open(self, broker: str, symbols: Iterable[str], step_ms: int) -> int | None:
         opens = []
@@ -148,6 +144,22 @@ class ReplayMarket:
     async def close(self) -> None:
         """There is nothing to close."""
 
+    def _mark_at(self, symbol: str, step_ms: int) -> Mark | None:
+        index = self._last(symbol, step_ms)
+        if index is None:
+            return None
+        feed = self._feeds[symbol]
+        atr = float(self._features_of(symbol).atr[index])
+        closed_ms = int(feed.time_ms[index]) + feed.timeframe_ms
+        stale = step_ms - closed_ms > PARAMETERS.stale_candles * feed.timeframe_ms
+        return Mark(symbol, float(feed.close[index]), closed_ms, atr, stale)
+
+    def _close_at(self, symbol: str, step: int, profile: RiskProfile) -> SymbolClose | None:
+        index = self._timeline.candle_at(symbol, step)
+        if index is None:
+            return None
+        return SymbolClose(symbol, self._feeds[symbol][index], self._signals_of(symbol, profile).row(index))
+
     def _last(self, symbol: str, step_ms: int) -> int | None:
         feed = self._feeds.get(symbol)
         if feed is None:
@@ -167,4 +179,4 @@ class ReplayMarket:
         return self._signals[key]
 
     def _index(self, step_ms: int) -> int:
-        return max(0, self._timeline.step_at(step_ms))
+        return max(0, self._step_at(step_ms))

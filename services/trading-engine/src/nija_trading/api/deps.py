@@ -12,7 +12,7 @@ from nija_trading.deps import Deps
 from nija_trading.handlers.audit import Actor
 
 
-def deps_of(request: Request) -> Deps:
+async def deps_of(request: Request) -> Deps:
     """The deps of the app."""
     found = request.app.state.deps
     assert isinstance(found, Deps)

@@ -54,7 +54,7 @@ class Desk:
 
     def with_account(self, account: Account) -> Desk:
         """The desk of the account as it is by now."""
-        return replace(self, account=account)
+        return self if self.account is account else replace(self, account=account)
 
     def with_ledger(self, ledger: Ledger) -> Desk:
         """The desk with its ledger changed."""

@@ -147,7 +147,8 @@ def fold(desk: Desk, step: Step, terms: Terms) -> Desk:
 
 
 def fold_flat(desk: Desk, step_ms: int, open_ms: int | None, terms: Terms) -> Desk:
-    """The same over many steps at once, for a desk that holds nothing: its equity stood still all the while."""
+    """The same over many steps at once, for a desk that holds nothing and whose last close was after its last fill: its
+    equity stood still all the while."""
     ledger = desk.ledger
     state = ledger.state
     if open_ms is not None:

@@ -27,7 +27,7 @@ from nija_trading.domain.records import PAPER_CASH, Order
 from nija_trading.domain.stepping import meet_open, next_turn
 from nija_trading.domain.trading import Mark, close_positions, open_by_alert
 from nija_trading.handlers.commands import story_of
-from nija_trading.handlers.memory import Bot, Memory, carried, mark_of, recall, seen, step_seen
+from nija_trading.handlers.memory import Bot, Memory, mark_of, recall, seen, step_seen
 from nija_trading.ports import Market
 
 R = TypeVar("R")
@@ -130,17 +130,17 @@ async def _advance(deps: Deps, target: Target, uow: UnitOfWork) -> tuple[Memory,
     done, or has to wait for candles."""
     market = deps.market
     memory = await recall(deps, target.bot, uow)
-    memory = carried(deps, target.bot, memory, memory.live())
     for key in memory.live():
-        while not memory.desk(key).waits_for_broker():
-            terms = memory.terms(key, deps.clock.now_ms())
-            turn = _next(market, memory.desk(key), terms, target.step_ms, deps.clock.now_ms())
+        terms = memory.terms(key, deps.clock.now_ms())  # until a turn is written
+        while not (desk := memory.desk(key)).waits_for_broker():
+            turn = _next(market, desk, terms, target.step_ms, deps.clock.now_ms())
             if turn is None:
                 break
-            if turn.write and _opens(memory.desk(key), turn.desk):
+            if turn.write and _opens(desk, turn.desk):
                 allowance = await deps.store.allowance(memory.account.id)
                 if allowance != memory.allowance:
                     memory = replace(memory, allowance=allowance)
+                    terms = memory.terms(key, deps.clock.now_ms())
                     continue
             memory = memory.with_turn(turn)
             if turn.write:
@@ -151,6 +151,8 @@ async def _advance(deps: Deps, target: Target, uow: UnitOfWork) -> tuple[Memory,
 def _next(market: Market, desk: Desk, terms: Terms, target_ms: int, at_ms: int) -> Turn | None:
     """The next turn on the way to a step; None at its end, or where its candles are awaited."""
     ledger = desk.ledger
+    if ledger.decided_ms == ledger.matched_ms >= target_ms and not desk.book.orders:
+        return None
     if ledger.decided_ms < ledger.matched_ms or ledger.decided_ms >= target_ms:
         return next_turn(desk, step_seen(market, desk, ledger.matched_ms, terms), terms, at_ms)
     step_ms = market.after(ledger.decided_ms)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from nija_common.events.base import Event
 from nija_common.storage.unit_of_work import UnitOfWork
-from nija_common.values.document import Document
+from nija_common.values.document import Document, slim
 from nija_trading.deps import Deps
 from nija_trading.domain.account import Account
 from nija_trading.domain.apex.step import SymbolClose
@@ -96,6 +96,13 @@ class Memory:
         """The memory of a look that has changed nothing: written all the same where reading it owes that."""
         return self.written(uow, ()) if self.owes else self
 
+    def as_stored(self) -> Memory:
+        """The memory as it would be read now, in little space: what has not been written is forgotten, to be folded again."""
+        account = next(iter(self.stored.values())).account
+        slim(account, self.allowance.standing, self.allowance.preferences)
+        slim(*(desk.paper for desk in self.stored.values()))
+        return replace(self, account=account, desks=self.stored)
+
     def _with_cash(self) -> Account:
         account = self.account
         for key, desk in self.desks.items():
@@ -133,11 +140,13 @@ class HeldShard:
 
 @dataclass(slots=True)
 class Bot:
-    """One account of a held shard. `memory` None: it has to be read."""
+    """One account of a held shard. `memory` None: it has to be read. `rests`: the memory with which it lay down
+    (`rest.py`); it rests as long as that is its memory."""
 
     user_id: str
     shard: HeldShard
     memory: Memory | None = None
+    rests: Memory | None = None
 
     def taken(self) -> Memory | None:
         """The memory, which is not trusted again before it is put back."""
@@ -151,7 +160,8 @@ async def recall(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
     Whoever writes nothing else answers `kept`. Raises ShardLost.
     """
     bot.shard.check(deps.clock.monotonic())
-    return bot.taken() or await _read(deps, bot, uow)
+    memory = bot.taken()
+    return await _read(deps, bot, uow) if memory is None else carried(deps, bot, memory, memory.live())
 
 
 async def _read(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
@@ -185,13 +195,14 @@ def carried(deps: Deps, bot: Bot, memory: Memory, keys: Iterable[str]) -> Memory
 
 
 def carried_to(market: Market, desk: Desk, target_ms: int, terms: Terms) -> Desk:
-    """A desk folded over committed steps. One that waits in the middle of a step stays there, and one whose candles are
-    still to be read where it is."""
+    """A desk folded over committed steps, from the middle of one where its last commit were fills. One that waits for its
+    broker stays where it is, and one whose candles are still to be read."""
     broker = desk.ledger.broker
-    while desk.ledger.matched_ms == desk.ledger.decided_ms < target_ms and not desk.waits_for_broker():
-        if not desk.positions and not desk.open_orders():
+    while desk.ledger.decided_ms < target_ms >= desk.ledger.matched_ms and not desk.waits_for_broker():
+        if not desk.positions and not desk.open_orders() and desk.ledger.state.equity == desk.book.cash:
             return fold_flat(desk, target_ms, market.last_open(broker, terms.pairs, target_ms), terms)
-        step_ms = market.after(desk.ledger.decided_ms)
+        met_ms = desk.ledger.matched_ms
+        step_ms = met_ms if met_ms > desk.ledger.decided_ms else market.after(desk.ledger.decided_ms)
         if step_ms is None or step_ms > target_ms or market.waits(broker, seen(desk, terms), step_ms):
             break
         desk = fold(desk, step_seen(market, desk, step_ms, terms), terms)

@@ -23,12 +23,16 @@ from nija_trading.deps import Deps
 from nija_trading.domain.controls import MarketClock, Shard, shard_id
 from nija_trading.handlers import execution
 from nija_trading.handlers.memory import Bot, HeldShard, ShardLost
+from nija_trading.handlers.rest import Asking
 from nija_trading.ports import Market
 
 log = structlog.get_logger(__name__)
 
 WORKERS = "worker/"
 SHARDS = "shard/"
+BOTS_AT_ONCE = 32
+"""So many bots of a worker commit at the same time: more would only wait for each other, and an opening order that waits
+has its switches read again."""
 TRANSIENT = (NijaError, Conflict, ShardLost)
 """What waiting can heal; the next look tries again."""
 
@@ -51,6 +55,9 @@ class Worker:
     told: dict[str, int] = field(default_factory=dict)
     checking: set[str] = field(default_factory=set)
     """Checks of keys that are under way here."""
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BOTS_AT_ONCE))
+    asked: dict[tuple[int, int], Asking] = field(default_factory=dict)
+    """What markets ask for at the steps from one to another; shards that go the same way share it."""
     moved: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when there is a reason to step at once: a bot has started, a shard has come."""
 
@@ -61,6 +68,13 @@ class Worker:
     def ours(self) -> dict[int, HeldShard]:
         """Shards with a lease of ours."""
         return {**self.coming, **self.shards}
+
+    def asking(self, after_ms: int, step_ms: int) -> Asking:
+        """What markets ask for at the steps behind one up to another."""
+        found = self.asked.get((after_ms, step_ms))
+        if found is None:
+            found = self.asked[(after_ms, step_ms)] = Asking(self.market, after_ms, step_ms)
+        return found
 
     def bots(self) -> list[Bot]:
         return [bot for shard in self.shards.values() for bot in shard.bots.values()]

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from dataclasses import replace
 
@@ -21,11 +20,11 @@ from nija_trading.domain.controls import GlobalSwitch, Shard, shard_id
 from nija_trading.handlers import execution, key_checks
 from nija_trading.handlers.memory import Bot, HeldShard, ShardLost
 from nija_trading.handlers.pool import Worker, drop, gathered
+from nija_trading.handlers.rest import lie_down
 from nija_trading.ports import Look
 
 log = structlog.get_logger(__name__)
 
-BOTS_AT_ONCE = 32
 REFRESH_S = 1.0
 AWAITED_S = 0.1
 """A live step that has come and waits for candles is looked at again after this long, if there is no news before."""
@@ -38,6 +37,7 @@ async def step(worker: Worker) -> float:
         worker.clock = await deps.store.clock()
         worker.clock_read = worker.clock is not None
     clock = worker.clock
+    worker.asked = {}
     worker.market.watch(looks_of(worker))
     if clock is None and worker.market.paced:
         return 1.0
@@ -78,7 +78,9 @@ async def _catch_up(worker: Worker, shard: HeldShard, due: int) -> None:
 async def _step_shard(worker: Worker, shard: HeldShard, step_ms: int) -> None:
     """One step of every bot, then the shard's own record of it. A bot that fails stands in `behind` and harms no other."""
     shard.doing_ms = step_ms
-    behind = await _advance(worker, shard, list(shard.bots.values()), step_ms)
+    asking = worker.asking(shard.now_ms, step_ms)
+    called = [bot for bot in shard.bots.values() if not asking.passes_over(bot)]
+    behind = await _advance(worker, shard, called, step_ms)
     scanned = worker.deps.clock.now_ms()
     next_ms = _next_scan(worker, step_ms, scanned)
     update = {"step_ms": step_ms, "scanned_at_ms": scanned, "next_scan_ms": next_ms, "behind": behind}
@@ -90,13 +92,12 @@ async def _step_shard(worker: Worker, shard: HeldShard, step_ms: int) -> None:
 async def _advance(worker: Worker, shard: HeldShard, bots: list[Bot], step_ms: int) -> dict[str, int]:
     """Brings bots to a step. Answers which could not come so far, with the last step that each has committed."""
     deps = worker.deps
-    slots = asyncio.Semaphore(BOTS_AT_ONCE)
     behind: dict[str, int] = {}
 
     async def one(bot: Bot) -> None:
         before = shard.document.behind.get(bot.user_id, shard.now_ms)
         shard.waiting.discard(bot.user_id)
-        async with slots:
+        async with worker.slots:
             try:
                 await execution.advance(deps, bot, step_ms)
             except ShardLost:
@@ -110,6 +111,7 @@ async def _advance(worker: Worker, shard: HeldShard, bots: list[Bot], step_ms: i
         if reached is not None and reached < step_ms:
             shard.waiting.add(bot.user_id)
             behind[bot.user_id] = max(before, reached)
+        lie_down(bot, step_ms)
 
     await gathered(one(bot) for bot in bots)
     return behind
@@ -160,6 +162,7 @@ def _forget_idle(shard: HeldShard) -> None:
 
 def looks_of(worker: Worker) -> list[Look]:
     """Every market that a bot of this worker trades or holds something in."""
+    traded: set[tuple[str, tuple[str, ...]]] = set()
     looks: list[Look] = []
     for bot in worker.bots():
         memory = bot.memory
@@ -167,14 +170,16 @@ def looks_of(worker: Worker) -> list[Look]:
             continue
         account = memory.account
         if account.broker is not None and account.status in ("starting", "running", "paused"):
-            pairs = memory.allowance.preferences.trading.allowed_pairs
-            looks += [Look(account.broker, symbol) for symbol in pairs]
+            traded.add((account.broker, memory.allowance.preferences.trading.allowed_pairs))
+        if memory is bot.rests:
+            continue
         for key in memory.live():
             desk = memory.desk(key)
             waiting = {order.symbol for order in desk.book.orders}
             since_ms = desk.ledger.decided_ms
             looks += [Look(desk.ledger.broker, name, since_ms, name in waiting) for name in sorted(desk.symbols())]
-    return looks
+    markets = {(broker, symbol) for broker, pairs in traded for symbol in pairs}
+    return [*(Look(broker, symbol) for broker, symbol in sorted(markets)), *looks]
 
 
 async def _save_shard(deps: Deps, document: Shard, uow: UnitOfWork) -> Shard:
@@ -194,12 +199,13 @@ async def _end_replay(deps: Deps, shard: HeldShard) -> None:
 
 async def _tell_marks(worker: Worker, due: int) -> None:
     """The last price of every market that somebody here looks at, once a step."""
-    symbols: set[tuple[str, str]] = set()
+    traded: set[tuple[str, tuple[str, ...]]] = set()
     for bot in worker.bots():
         if bot.memory is not None and bot.memory.account.broker is not None:
-            pairs = bot.memory.allowance.preferences.trading.allowed_pairs
-            symbols |= {(bot.memory.account.broker, symbol) for symbol in pairs}
-            symbols |= {(desk.ledger.broker, symbol) for desk in bot.memory.desks.values() for symbol in desk.positions}
+            traded.add((bot.memory.account.broker, bot.memory.allowance.preferences.trading.allowed_pairs))
+            if bot.memory is not bot.rests:
+                traded |= {(desk.ledger.broker, tuple(desk.positions)) for desk in bot.memory.desks.values()}
+    symbols = {(broker, symbol) for broker, pairs in traded for symbol in pairs}
     now_ms = worker.deps.clock.now_ms()
     events = []
     for broker, symbol in sorted(symbols):
@@ -218,12 +224,14 @@ async def _tell_marks(worker: Worker, due: int) -> None:
 
 
 async def refresh(worker: Worker) -> None:
-    """Settings, standing and switch of every bot, in three reads. A bot in the middle of a turn is met the next time."""
-    bots = worker.bots()
-    allowances = await worker.deps.store.allowances([bot.user_id for bot in bots])
-    for bot in bots:
-        if bot.memory is not None and bot.memory.allowance != allowances[bot.user_id]:
-            bot.memory = replace(bot.memory, allowance=allowances[bot.user_id])
+    """Settings, standing and switch of every bot, where they have changed. A bot in the middle of a turn is met the next
+    time."""
+    known = {bot.user_id: bot.memory.allowance for bot in worker.bots() if bot.memory is not None}
+    changed = await worker.deps.store.changed_allowances(known)
+    for bot in worker.bots() if changed else ():
+        allowance = changed.get(bot.user_id)
+        if bot.memory is not None and allowance is not None and bot.memory.allowance != allowance:
+            bot.memory = replace(bot.memory, allowance=allowance)
 
 
 async def look(worker: Worker) -> None:
@@ -232,9 +240,10 @@ async def look(worker: Worker) -> None:
     switch = await deps.store.switch()
     metrics.KILL_SWITCH_ACTIVE.set(int(switch.active))
     if switch.generation:
-        await gathered(_halted(worker, bot, switch) for bot in worker.bots())
-    left = [bot for bot in worker.bots() if bot.memory is None or bot.memory.waits_for_broker()]
-    await gathered(_resumed(worker, bot) for bot in left)
+        await gathered(
+            _halted(worker, bot, close=switch.close_positions) for bot in worker.bots() if _to_halt(bot, switch)
+        )
+    await gathered(_resumed(worker, bot) for bot in worker.bots() if _left_waiting(bot))
     if deps.clock.monotonic() >= worker.refresh_at:
         worker.refresh_at = deps.clock.monotonic() + REFRESH_S
         await refresh(worker)
@@ -249,17 +258,26 @@ async def look(worker: Worker) -> None:
     await gathered(_obey_all(worker, rows) for rows in by_user.values())
 
 
-async def _halted(worker: Worker, bot: Bot, switch: GlobalSwitch) -> None:
-    """Does to one account what the switch asks, where anything is left to do."""
-    if bot.memory is not None:
-        account = bot.memory.account
-        runs = account.status != "stopped" and account.switch_generation < switch.generation
-        rests = switch.active and account.orders > 0
-        holds = switch.active and switch.close_positions and account.positions > 0
-        if not (runs or rests or holds):
-            return
+def _to_halt(bot: Bot, switch: GlobalSwitch) -> bool:
+    """Whether the switch asks anything of an account that is not done yet."""
+    if bot.memory is None:
+        return True
+    account = bot.memory.account
+    runs = account.status != "stopped" and account.switch_generation < switch.generation
+    rests = switch.active and account.orders > 0
+    holds = switch.active and switch.close_positions and account.positions > 0
+    return runs or rests or holds
+
+
+def _left_waiting(bot: Bot) -> bool:
+    """Whether a failure has left an account to be read anew, or an order to be settled."""
+    return bot.memory is None or (bot.memory is not bot.rests and bot.memory.waits_for_broker())
+
+
+async def _halted(worker: Worker, bot: Bot, *, close: bool) -> None:
+    """Does to one account what the switch asks."""
     try:
-        if switch.close_positions:
+        if close:
             await _ask_prices(worker, bot, None)
         await execution.halt(worker.deps, bot)
     except NijaError as error:

@@ -23,7 +23,8 @@ from nija_trading.domain.matching.book import PaperBook
 from nija_trading.domain.matching.codec import fill_to
 from nija_trading.domain.matching.terms import COINBASE
 from nija_trading.domain.records import PAPER_CASH, Trade, new_paper_account
-from nija_trading.domain.stepping import Step, fold, fold_flat, next_turn
+from nija_trading.domain.stepping import Step, next_turn
+from nija_trading.handlers.memory import carried_to
 
 HOUR = timeframe_ms("1h")
 
@@ -66,25 +67,22 @@ class Driver:
                 continue
 
     def _live(self) -> None:
-        desk = self._loaded()
+        desk = self.loaded()
         due = self.market.first_ms if self.shard_step < self.market.first_ms else self.market.after(self.shard_step)
         while due is not None:
             desk = self._step(desk, due)
             self._point()
             self.shard_step = due
             self._point()
+            self.stepped(desk)
             due = self.market.after(due)
 
-    def _loaded(self) -> Desk:
-        desk = self.stored
-        while not desk.waits_for_broker() and desk.ledger.decided_ms < self.shard_step:
-            if not desk.positions and not desk.orders:
-                opened = self.market.last_open("coinbase", self.terms.pairs, self.shard_step)
-                return fold_flat(desk, self.shard_step, opened, self.terms)
-            after = self.market.after(desk.ledger.decided_ms)
-            assert after is not None
-            desk = fold(desk, self._seen(desk, after), self.terms)
-        return desk
+    def loaded(self) -> Desk:
+        """What a worker makes of the stored desk."""
+        return carried_to(self.market, self.stored, self.shard_step, self.terms)
+
+    def stepped(self, desk: Desk) -> None:
+        """A step is over, and recorded."""
 
     def _step(self, desk: Desk, step_ms: int) -> Desk:
         while True:

@@ -12,7 +12,7 @@ from nija_common.events.trading import TradeClosed, TradeOpened, TradeReduced
 from nija_trading.domain.apex.simulate import simulate
 from nija_trading.domain.records import PAPER_CASH
 
-SEEDS = 120
+SEEDS = 60
 BARS = 420
 
 
@@ -76,6 +76,24 @@ def test_a_crash_at_every_single_commit_of_one_run(
         torn = driver(feeds, terms, lambda n, k=k: "crash" if n == k else None)
         torn.run()
         assert mine(torn) == mine(calm), f"killed at {k}"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_stored_desk_is_folded_at_any_step_to_what_memory_has(
+    seed: int, random_feeds: Any, terms_for: Any, driver: Any
+) -> None:
+    feeds = random_feeds(seed, 420)
+    steps = {"flat": 0, "holding": 0}
+
+    class Looking(driver):  # type: ignore[misc]
+        def stepped(self, desk: Any) -> None:
+            folded = self.loaded()
+            assert folded.ledger == desk.ledger
+            assert folded.positions == desk.positions
+            steps["holding" if desk.positions else "flat"] += 1
+
+    Looking(feeds, terms_for(seed, tuple(feeds)), never).run()
+    assert min(steps.values()) > 20
 
 
 def crashes(seed: int) -> Callable[[int], str | None]:

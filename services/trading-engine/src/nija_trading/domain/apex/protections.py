@@ -7,7 +7,7 @@ They look at equity at closes and block decisions, never fills and never exits. 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from nija_trading.domain.apex.parameters import Limits, Parameters, RiskProfile
@@ -64,7 +64,7 @@ class Protections:
 
     def to_dict(self) -> dict[str, Any]:
         """The state as plain JSON values."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Protections:

@@ -7,7 +7,7 @@ where a short signal can only close. Money in units of 1e-8, prices float64, tim
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nija_trading.domain.matching.money import value_of
@@ -66,7 +66,9 @@ class PositionState:
 
     def to_dict(self) -> dict[str, Any]:
         """The position as plain JSON values."""
-        return asdict(self) | {"exit_reason": self.exit_reason and self.exit_reason.value}
+        return {name: getattr(self, name) for name in self.__slots__} | {
+            "exit_reason": self.exit_reason and self.exit_reason.value
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PositionState:
