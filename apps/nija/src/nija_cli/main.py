@@ -11,6 +11,7 @@ import typer
 
 from nija_cli.backtest import command as backtest_command
 from nija_cli.data import command as data_command
+from nija_cli.optimize import command as optimize_command
 
 app = typer.Typer(
     name="nija",
@@ -21,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command(epilog=backtest_command.EXAMPLE)(backtest_command.backtest)
+app.command(epilog=optimize_command.EXAMPLE)(optimize_command.optimize)
 app.add_typer(data_command.app, name="data")
 admin = typer.Typer(help="Look after accounts, keys and the audit log.", no_args_is_help=True)
 parked = typer.Typer(help="Events that a consumer could not handle.", no_args_is_help=True)

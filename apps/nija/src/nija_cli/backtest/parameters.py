@@ -19,16 +19,24 @@ LONGEST = 1_000_000
 
 def apex_parameters(given: Iterable[str], profile: RiskProfile) -> tuple[Parameters, RiskProfile]:
     """APEX's constants and the profile's with those that are given. Raises WrongUsage."""
-    defaults = Parameters()
-    own = {field.name: getattr(defaults, field.name) for field in dataclasses.fields(defaults)}
-    risk = {field.name: getattr(profile, field.name) for field in dataclasses.fields(profile) if field.name != "level"}
-    values = read(given, {**own, **risk}, "apex_v72")
+    values = read(given, apex_defaults(profile), "apex_v72")
+    own = {field.name for field in dataclasses.fields(Parameters)}
     try:
-        params = dataclasses.replace(defaults, **{name: value for name, value in values.items() if name in own})
+        params = Parameters(**{name: value for name, value in values.items() if name in own})
     except ValueError as error:
         raise WrongUsage(f"--param: {error}") from error
     _check_together(params)
-    return params, dataclasses.replace(profile, **{name: value for name, value in values.items() if name in risk})
+    return params, dataclasses.replace(profile, **{name: value for name, value in values.items() if name not in own})
+
+
+def apex_defaults(profile: RiskProfile) -> dict[str, Any]:
+    """Every constant of APEX and of the profile, with its value."""
+    own, risk = (
+        {field.name: getattr(values, field.name) for field in dataclasses.fields(values)}
+        for values in (Parameters(), profile)
+    )
+    del risk["level"]
+    return own | risk
 
 
 def shown(values: object) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from nija_analytics.domain.figures import stretch
 from nija_analytics.domain.results import month_number, month_text
@@ -33,9 +33,16 @@ MOST_PRICES = 10
 
 def report_of(run: Finished) -> bytes:
     """The report as HTML (UTF-8)."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    source = files("nija_cli.backtest").joinpath("report.html.jinja").read_text(encoding="utf-8")
-    return environment.from_string(source).render(_shown(run)).encode()
+    return page_of("backtest/report.html.jinja", _shown(run))
+
+
+def page_of(template: str, shown: dict[str, Any]) -> bytes:
+    """A page of a command's template, a path in this package; every text in it is escaped."""
+    loader = FunctionLoader(lambda name: files("nija_cli").joinpath(name).read_text(encoding="utf-8"))
+    environment = Environment(
+        autoescape=True, loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(template).render(shown).encode()
 
 
 def _shown(run: Finished) -> dict[str, Any]:
@@ -81,12 +88,13 @@ def _curves(run: Finished) -> list[dict[str, Any]]:
     worst = int(fallen.argmin())
     deep = f"Deepest: {per_cent(float(fallen[worst]))} at the close of {iso(int(result.equity_ms[worst]))}."
     return [
-        _curve("Equity", "Cash and what is held, at every close.", said, result.equity_ms, equity, "equity"),
-        _curve("Drawdown, %", "How far equity lies below its highest close.", deep, result.equity_ms, fallen, "fall"),
+        curve_of("Equity", "Cash and what is held, at every close.", said, result.equity_ms, equity, "equity"),
+        curve_of("Drawdown, %", "How far equity lies below its highest close.", deep, result.equity_ms, fallen, "fall"),
     ]
 
 
-def _curve(title: str, what: str, said: str, times: Ints, values: Floats, kind: str) -> dict[str, Any]:
+def curve_of(title: str, what: str, said: str, times: Ints, values: Floats, kind: str) -> dict[str, Any]:
+    """A drawing of values over time for the macro `plot`; `kind` is its class in the page's style."""
     x, y = charts.time_scale(times), charts.value_scale(values)
     return {
         "title": title,
@@ -113,7 +121,7 @@ def _price(symbol: str, candles: Candles, trades: list[TradeRecord]) -> dict[str
     said = f"{len(trades):,} trades; closes from {amount(float(candles.close.min()))} to {amount(float(candles.close.max()))}."
     if len(largest) < len(trades):
         said += f" The {len(largest):,} with the largest results are marked."
-    curve = _curve(f"{symbol}: trades on the price", "Closes.", said, candles.time_ms, candles.close, "price")
+    curve = curve_of(f"{symbol}: trades on the price", "Closes.", said, candles.time_ms, candles.close, "price")
     x, y = charts.time_scale(candles.time_ms), charts.value_scale(candles.close)
     for trade in largest:
         end_ms, end_price = _end(trade, candles)

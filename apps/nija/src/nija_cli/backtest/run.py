@@ -36,22 +36,26 @@ class Outputs:
             if name is not None and name != STANDARD_OUTPUT and not Path(name).parent.is_dir():
                 raise Failed(f"{name}: there is no folder {Path(name).parent}")
 
+    def written(self, json: bytes, html: bytes) -> Console:
+        """Writes what was asked for; the console for all else that is said. Raises OSError; then nothing is written."""
+        contents = {name: data for name, data in ((self.json, json), (self.html, html)) if name is not None}
+        write_whole({Path(name): data for name, data in contents.items() if name != STANDARD_OUTPUT})
+        if STANDARD_OUTPUT in contents:
+            sys.stdout.buffer.write(contents[STANDARD_OUTPUT])
+            sys.stdout.buffer.flush()
+        return Console(stderr=STANDARD_OUTPUT in contents)
+
 
 def run(options: Options, outputs: Outputs) -> None:
     """Does what the options ask. Raises Failed, WrongUsage, OSError; then nothing is written."""
     finished = finish(options)
-    written: dict[str, bytes] = {}
-    if outputs.json is not None:
-        written[outputs.json] = encoded(document_of(finished))
+    json = encoded(document_of(finished)) if outputs.json is not None else b""
+    html = b""
     if outputs.html is not None:
         from nija_cli.backtest.report import report_of
 
-        written[outputs.html] = report_of(finished)
-    write_whole({Path(name): data for name, data in written.items() if name != STANDARD_OUTPUT})
-    if STANDARD_OUTPUT in written:
-        sys.stdout.buffer.write(written[STANDARD_OUTPUT])
-        sys.stdout.buffer.flush()
-    show(finished, Console(stderr=STANDARD_OUTPUT in written))
+        html = report_of(finished)
+    show(finished, outputs.written(json, html))
 
 
 def finish(options: Options) -> Finished:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from nija_cli.backtest.options import Options
 from nija_cli.backtest.own_strategy import OwnStrategy, strategy_of
-from nija_cli.backtest.parameters import apex_parameters, read, shown
+from nija_cli.backtest.parameters import apex_defaults, apex_parameters, read, shown
 from nija_cli.endings import WrongUsage
-from nija_trading.domain.apex.parameters import PROFILES, Limits, RiskLevel
+from nija_trading.domain.apex.parameters import PROFILES, Limits, RiskLevel, RiskProfile
 from nija_trading.domain.apex.step import Rulebook
 from nija_trading.domain.backtest.apex_run import run_apex
 from nija_trading.domain.backtest.result import Result
@@ -25,39 +25,65 @@ from nija_trading.domain.matching.terms import MARKET_COST, VENUES, FeeSchedule,
 APEX = "apex_v72"
 APEX_ONLY = ("risk_profile", "max_position_usd", "max_positions", "max_daily_loss_usd", "max_daily_trades")
 
-Run = Callable[[Mapping[str, Candles]], Result]
+Class = Callable[..., SignalStrategy]
+"""A strategy of signals; calling it with parameters by keyword makes one."""
+
+
+class Signals(NamedTuple):
+    """A strategy of signals and the venue that it trades on."""
+
+    strategy: SignalStrategy
+    venue: Venue
 
 
 class Plan(NamedTuple):
-    """A run that only lacks its candles, and all that it was set to, by name."""
+    """A run that only lacks its candles, and all that it was set to, by name. `cash` in units of 1e-8."""
 
     strategy: str
-    run: Run
+    rule: Rulebook | Signals
+    cash: int
     settings: dict[str, Any]
+
+    def run(self, feeds: Mapping[str, Candles]) -> Result:
+        """The run over `{symbol: candles}`."""
+        if isinstance(self.rule, Rulebook):
+            return run_apex(feeds, self.rule, self.cash)
+        return run_signals(self.rule.strategy, feeds, self.rule.venue, self.cash)
+
+
+def class_for(options: Options) -> Class | None:
+    """The strategy of signals that the options name; None for APEX. Raises WrongUsage, and Failed for its file."""
+    if options.strategy.lower() == APEX:  # the API writes it in capitals
+        return None
+    given = [f"--{name.replace('_', '-')}" for name in APEX_ONLY if getattr(options, name) is not None]
+    if given:
+        raise WrongUsage(f"{', '.join(given)}: only {APEX} has risk rules; {options.strategy} trades all its cash")
+    made = SIGNAL_STRATEGIES.get(options.strategy)
+    if made is not None:
+        return made
+    if not options.strategy.endswith(".py"):
+        names = ", ".join((APEX, *SIGNAL_STRATEGIES))
+        raise WrongUsage(f"--strategy {options.strategy}: there are {names}, or name a file of your own, PATH.py")
+    return strategy_of(Path(options.strategy))
 
 
 def plan_for(options: Options) -> Plan:
     """The run that the options describe. Raises WrongUsage, and Failed for a strategy's file that cannot be used."""
-    if options.strategy.lower() == APEX:  # the API writes it in capitals
-        return _apex(options)
-    given = [f"--{name.replace('_', '-')}" for name in APEX_ONLY if getattr(options, name) is not None]
-    if given:
-        raise WrongUsage(f"{', '.join(given)}: only {APEX} has risk rules; {options.strategy} trades all its cash")
-    make = SIGNAL_STRATEGIES.get(options.strategy)
-    if make is None:
-        if not options.strategy.endswith(".py"):
-            names = ", ".join((APEX, *SIGNAL_STRATEGIES))
-            raise WrongUsage(f"--strategy {options.strategy}: there are {names}, or name a file of your own, PATH.py")
-        return _signals(strategy_of(Path(options.strategy)), options, own=True)
-    return _signals(make, options, own=False)
+    return plan_of(options, class_for(options))
+
+
+def plan_of(options: Options, made: Class | None) -> Plan:
+    """`plan_for`, where `class_for` has been asked already. Raises WrongUsage."""
+    return _apex(options) if made is None else _signals(made, options)
+
+
+def defaults_of(options: Options, made: Class | None) -> dict[str, Any]:
+    """Every parameter that `--param` can set, with its default. Raises WrongUsage."""
+    return apex_defaults(_profile(options)) if made is None else _fields(made)
 
 
 def _apex(options: Options) -> Plan:
-    try:
-        profile = PROFILES[RiskLevel(options.risk_profile or RiskLevel.MEDIUM)]
-    except ValueError:
-        raise WrongUsage(f"--risk-profile {options.risk_profile}: there are {', '.join(RiskLevel)}") from None
-    params, profile = apex_parameters(options.params, profile)
+    params, profile = apex_parameters(options.params, _profile(options))
     limits = Limits(
         position_value=_units(options.max_position_usd),
         positions=options.max_positions,
@@ -65,7 +91,6 @@ def _apex(options: Options) -> Plan:
         daily_loss=_units(options.max_daily_loss_usd),
     )
     venue = _venue(options, MARKET_COST)
-    rules = Rulebook(params, profile, limits, venue)
     settings = _costs(venue) | {
         "risk_profile": profile.level.value,
         "max_position_usd": options.max_position_usd,
@@ -74,22 +99,31 @@ def _apex(options: Options) -> Plan:
         "max_daily_trades": options.max_daily_trades,
         "params": shown(params) | {name: value for name, value in shown(profile).items() if name != "level"},
     }
-    cash = units(options.cash)
-    return Plan(APEX, lambda feeds: run_apex(feeds, rules, cash), settings)
+    return Plan(APEX, Rulebook(params, profile, limits, venue), units(options.cash), settings)
 
 
-def _signals(make: Callable[..., SignalStrategy], options: Options, *, own: bool) -> Plan:
-    defaults = {field.name: field.default for field in dataclasses.fields(make)}  # type: ignore[arg-type]
-    values = read(options.params, defaults, options.strategy)
+def _profile(options: Options) -> RiskProfile:
     try:
-        strategy = make(**values)
+        return PROFILES[RiskLevel(options.risk_profile or RiskLevel.MEDIUM)]
+    except ValueError:
+        raise WrongUsage(f"--risk-profile {options.risk_profile}: there are {', '.join(RiskLevel)}") from None
+
+
+def _signals(made: Class, options: Options) -> Plan:
+    values = read(options.params, _fields(made), options.strategy)
+    try:
+        strategy = made(**values)
     except ValueError as error:
         raise WrongUsage(f"--param: {error}") from error
     venue = _venue(options, 0.0)
     settings = _costs(venue) | {"params": shown(strategy)}
-    cash = units(options.cash)
+    own = options.strategy not in SIGNAL_STRATEGIES
     trusted = OwnStrategy(strategy, options.strategy) if own else strategy
-    return Plan(strategy.name, lambda feeds: run_signals(trusted, feeds, venue, cash), settings)
+    return Plan(strategy.name, Signals(trusted, venue), units(options.cash), settings)
+
+
+def _fields(made: Class) -> dict[str, Any]:
+    return {field.name: field.default for field in dataclasses.fields(made)}  # type: ignore[arg-type]
 
 
 def _venue(options: Options, slippage: float) -> Venue:

@@ -17,6 +17,7 @@ from nija_trading.domain.market.candles import timeframe_ms
 __all__ = [
     "NamedFile",
     "bundled_folder",
+    "cache_folder",
     "candle_cache",
     "candle_files",
     "candle_folder",
@@ -88,7 +89,11 @@ def named_files(folder: Path) -> list[NamedFile]:
 
 
 def candle_cache() -> CandleCache:
-    """Where parsed files are kept: `nija/candles` in the user's cache folder (XDG_CACHE_HOME, else ~/.cache)."""
+    """Where parsed files are kept: `candles` in the cache folder."""
+    return CandleCache(cache_folder() / "candles")
+
+
+def cache_folder() -> Path:
+    """`nija` in the user's cache folder (XDG_CACHE_HOME, else ~/.cache)."""
     base = os.environ.get("XDG_CACHE_HOME", "")
-    folder = Path(base) if base.startswith("/") else Path.home() / ".cache"
-    return CandleCache(folder / "nija" / "candles")
+    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "nija"

@@ -25,6 +25,15 @@ def run_signals(strategy: SignalStrategy, feeds: Mapping[str, Candles], venue: V
 
     ValueError without candles or with feeds of several timeframes.
     """
+    return run_targets(
+        strategy.name, {symbol: strategy.targets(candles) for symbol, candles in feeds.items()}, feeds, venue, cash
+    )
+
+
+def run_targets(
+    name: str, targets: Mapping[str, Targets], feeds: Mapping[str, Candles], venue: Venue, cash: int
+) -> Result:
+    """Trade what a strategy of this name wants of each symbol, one target a candle; as `run_signals`."""
     timeline = Timeline.of(feeds)
     share, rest = divmod(cash, len(feeds))
     runs = [
@@ -32,7 +41,7 @@ def run_signals(strategy: SignalStrategy, feeds: Mapping[str, Candles], venue: V
         for number, (symbol, candles) in enumerate(feeds.items())
     ]
     for run in runs:
-        run.trade(strategy.targets(run.candles))
+        run.trade(targets[run.symbol])
     equity = np.zeros(len(timeline), dtype=np.int64)
     for run in runs:
         equity += run.equity(timeline.closes_ms)
@@ -40,7 +49,7 @@ def run_signals(strategy: SignalStrategy, feeds: Mapping[str, Candles], venue: V
         (trade.closed_ms or 0, number, n) for number, run in enumerate(runs) for n, trade in enumerate(run.trades)
     )
     return Result(
-        strategy=strategy.name,
+        strategy=name,
         symbols=tuple(feeds),
         timeframe_ms=timeline.timeframe_ms,
         bars=sum(len(candles) for candles in feeds.values()),

@@ -7,6 +7,7 @@ it. Both are only other shapes of `Candles` and of what `features` and `signals`
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -119,6 +120,18 @@ class Cues:
             leaves.tolist(),
             opposite.tobytes(),
             floats(_joined([part.atr for part in found])),
+        )
+
+    def slice(self, start: int, stop: int) -> Cues:
+        """The cues of candles `start` to `stop` (exclusive), counted from `start`."""
+        first, last = (bisect_left(self.entries, place) for place in (start, stop))
+        return Cues(
+            [entry - start for entry in self.entries[first:last]],
+            [min(end, stop) - start for end in self.ends[first:last]],
+            self.score[start:stop],
+            [leave - start for leave in self.leaves[bisect_left(self.leaves, start) : bisect_left(self.leaves, stop)]],
+            self.opposite[start:stop],
+            self.atr[start:stop],
         )
 
 
