@@ -2,7 +2,7 @@
 #
 # PYTHON=/path/to/python3   the interpreter for .venv (default: the first one >= 3.11 on PATH)
 # ARGS="..."                more arguments for `make run`, `make test` and `make bench`
-# JOBS=n                    how many tests run at once (default: 2)
+# JOBS=n                    how many tests run at once (default: 3; some wait for servers while others compute)
 
 SHELL := /bin/sh
 .SHELLFLAGS := -eu -c
@@ -12,7 +12,7 @@ SHELL := /bin/sh
 
 PYTHON ?=
 ARGS ?=
-JOBS ?= 2
+JOBS ?= 3
 BIN := .venv/bin
 export PYTHON
 
