@@ -100,3 +100,9 @@ def test_a_stopped_or_alerts_only_bot_keeps_the_time_exit_alone(made: Any) -> No
 def test_a_position_without_a_stop_is_followed_without_one(made: Any) -> None:
     bare = replace(made.position(), stop=None)
     assert after(bare, 110.0, 109.0).stop is None
+
+
+@pytest.mark.parametrize("gains", [(0.02, 0.01, 0.03, 0.04), (-0.01, 0.01, 0.02, 0.03), (0.01, 0.02)])
+def test_levels_that_do_not_rise_or_have_no_share_are_refused(gains: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="level_gains must rise"):
+        Parameters(level_gains=gains)

@@ -125,8 +125,9 @@ class Parameters:
     """Week's loss at which entries end until Monday."""
 
     def __post_init__(self) -> None:
-        if len(self.level_gains) != len(self.level_shares) or list(self.level_gains) != sorted(self.level_gains):
-            raise ValueError("level_gains must rise from level to level, and each needs its share in level_shares")
+        gains = list(self.level_gains)
+        if len(gains) != len(self.level_shares) or gains != sorted(gains) or min(gains, default=0.0) < 0:
+            raise ValueError("level_gains must rise from 0 or more, and each needs its share in level_shares")
 
 
 class RiskLevel(StrEnum):

@@ -81,18 +81,16 @@ class AccountRun:
         """Trades that the candles ended before."""
         return tuple(walk.record() for walk in self.held.values())
 
-    def _push(self, seat: _Seat, index: int, phase: int) -> int:
-        """The event's key; it is in the queue."""
-        key = (seat.tape.step_of[index] * _PHASES + phase) * len(self.seats) + seat.number
-        heappush(self.events, key)
-        return key
+    def _key(self, seat: _Seat, index: int, phase: int) -> int:
+        """The place of an event among all others."""
+        return (seat.tape.step_of[index] * _PHASES + phase) * len(self.seats) + seat.number
 
     def _seek(self, seat: _Seat, index: int) -> None:
         """Wait for the next candle from `index` on that wants an entry."""
         entries = seat.cues.entries
         seat.candidate = bisect_left(entries, index, seat.candidate)
         if seat.candidate < len(entries) and not self.ledger.drawdown_reached:
-            self._push(seat, entries[seat.candidate], _AT_CLOSE)
+            heappush(self.events, self._key(seat, entries[seat.candidate], _AT_CLOSE))
 
     def _decide(self, seat: _Seat, step: int) -> None:
         """At a close that wants an entry: protections, limits, size; as `decide` in `apex/step.py`."""
@@ -103,9 +101,14 @@ class AccountRun:
             self._seek(seat, self._next_chance(seat, index) if value in _PAUSES else index + 1)
             return
         self.pending[seat.number] = value
-        if index + 1 < len(seat.tape.close):
+        if index + 1 == len(seat.tape.close):
+            return
+        key = self._key(seat, index + 1, AT_OPEN)
+        if self.events and self.events[0] < key:
             seat.value = value
-            self._push(seat, index + 1, AT_OPEN)
+            heappush(self.events, key)
+        else:
+            self._enter(seat, value)
 
     def _next_chance(self, seat: _Seat, index: int) -> int:
         """The symbol's first candle of another day."""
@@ -169,7 +172,7 @@ class AccountRun:
         if events:
             while until < len(moments):
                 candle, phase, *_ = moments[until]
-                key = (seat.tape.step_of[candle] * _PHASES + phase) * len(self.seats) + seat.number
+                key = self._key(seat, candle, phase)
                 if events[0] < key:
                     self.ledger.book(seat.number, walk, until)
                     heappush(events, key)

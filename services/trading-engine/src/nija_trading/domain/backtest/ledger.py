@@ -82,6 +82,8 @@ class Ledger:
         self.equity = cash
         self.day: int | None = None
         self.day_base = 0
+        self.day_begins: int | None = None
+        """The day's first step, while `day_base` is only a bound of its base from above."""
         self.week: int | None = None
         self.week_base = 0
         self.drawdown_reached = False
@@ -173,7 +175,7 @@ class Ledger:
         else:
             day = self.steps.opens_ms[step] // DAY_MS
             if day != self.day:
-                self._new_day(day, step)
+                self._new_day(day, step, most)
             if most > self.peak:
                 self.peak = most
             self.equity = self.cash
@@ -203,9 +205,9 @@ class Ledger:
             or near <= (most if most > self.peak else self.peak) * self.kept_peak
         )
 
-    def _new_day(self, day: int, step: int) -> None:
-        """The bases of a day that begins since the last look, and of its week if that does too."""
-        self.day, self.day_base = day, self._base(self.steps.day_begins[step])
+    def _new_day(self, day: int, step: int, most: int) -> None:
+        """A day begins since the last look: its base is between the bounds; that of a week, which sizes need, is known."""
+        self.day, self.day_base, self.day_begins = day, max(self.equity, most), self.steps.day_begins[step]
         week = (day + 3) // 7
         if week != self.week:
             begins_ms = (week * 7 - 3) * DAY_MS
@@ -220,6 +222,8 @@ class Ledger:
     def _settle_exactly(self, step: int) -> None:
         """Every close since the last look, by the live engine's rule; those that change nothing are left out."""
         since = self.settled
+        if self.day_begins is not None:
+            self.day_base, self.day_begins = self._base(self.day_begins), None
         equity = self.curve(self.exact + 1, step)
         known = since - self.exact
         peak = max(self.exact_peak, int(equity[:known].max())) if known else self.exact_peak

@@ -38,59 +38,41 @@ class Walk:
     """A trade as it will go. `moments` begins with the entry's; `closed` is False where candles end before it does.
 
     `least` and `most` bound what the trade adds to the account's equity at any close, from before its entry on;
-    `floor` and `top` are the bounds of the closes while something is held. The first `booked` moments have come.
+    `floor` and `top` are the bounds of the closes while something is held, and of all but the last fill. The first
+    `booked` moments have come, and have moved the cash `flow`.
     """
 
-    __slots__ = ("booked", "closed", "exits", "fees", "fills", "flow", "least", "moments", "most", "proceeds")
+    __slots__ = ("booked", "closed", "fees", "fills", "flow", "least", "moments", "most")
 
-    def __init__(self, fills: list[Fill], moments: list[Moment], closed: bool, floor: float, top: float) -> None:
+    def __init__(
+        self, fills: list[Fill], fees: int, moments: list[Moment], closed: bool, floor: float, top: float
+    ) -> None:
         self.fills = fills
+        self.fees = fees
         self.moments = moments
         self.closed = closed
         self.booked = 0
         self.flow = 0
-        entry = fills[0]
-        fees = proceeds = 0
-        exits = []
-        for _, _, _, price, quantity, value, fee, _, at_ms, reason in fills[1:]:
-            fees += fee
-            proceeds += value
-            if price < floor:
-                floor = price
-            elif price > top:
-                top = price
-            exits.append(_exit((at_ms, price, quantity, fee, reason)))
-        self.exits = tuple(exits)
-        self.fees = fees = fees + entry.fee
-        self.proceeds = proceeds
-        slack = len(fills) + 1
-        least = int(floor * entry.quantity) - entry.value - fees - slack
-        most = int(top * entry.quantity) - entry.value + slack
+        entry, last = fills[0], fills[-1]
+        if last.price < floor:
+            floor = last.price
+        elif last.price > top:
+            top = last.price
+        quantity, slack = entry.quantity, len(fills) + 1
+        least = int(floor * quantity) - entry.value - fees - slack
+        most = int(top * quantity) - entry.value + slack
         self.least = least if least < 0 else 0
         self.most = most if most > 0 else 0
 
     def record(self) -> TradeRecord:
         """The trade as the result tells of it."""
         fills = self.fills
-        entry, last = fills[0], fills[-1]
-        bought, left = entry.quantity, self.moments[-1][3]
-        paid = paid_for(bought - left, bought, entry.value + entry.fee)
-        profit = self.proceeds - (self.fees - entry.fee) - paid
-        closed_ms, reason = (last.market_time, last.reason) if self.closed else (None, None)
-        return _record(
-            (
-                entry.symbol,
-                entry.market_time,
-                closed_ms,
-                entry.price,
-                bought,
-                entry.value,
-                self.fees,
-                profit,
-                reason,
-                self.exits,
-            )
-        )
+        _, symbol, _, price, bought, cost, fee, _, opened_ms, _ = fills[0]
+        _, _, flow, left, _ = self.moments[-1]
+        profit = flow + cost + fee - paid_for(bought - left, bought, cost + fee)
+        closed_ms, reason = (fills[-1].market_time, fills[-1].reason) if self.closed else (None, None)
+        exits = [_exit((at_ms, got, sold, paid, why)) for _, _, _, got, sold, _, paid, _, at_ms, why in fills[1:]]
+        return _record((symbol, opened_ms, closed_ms, price, bought, cost, self.fees, profit, reason, tuple(exits)))
 
 
 class TradeBook(SymbolBook):
@@ -150,7 +132,7 @@ class Walker:
                 top = high[here]
             self._meet(here, cash, level, stop, moments)
             if book.quantity == 0:
-                return Walk(fills, moments, True, floor, top if top > best else best)
+                return Walk(fills, book.paid, moments, True, floor, top if top > best else best)
             if armed:
                 best = max(best, close[here])
                 stop = guarding.trailed(stop, entry, best, atr[here], params, self.market)
@@ -161,7 +143,7 @@ class Walker:
         if last < len(low):
             self._end(leave, index)
             moments.append((last, AT_OPEN, book.cash - cash, 0, len(fills)))
-        return Walk(fills, moments, last < len(low), floor, top if top > best else best)
+        return Walk(fills, book.paid, moments, last < len(low), floor, top if top > best else best)
 
     def _trail(
         self, start: int, last: int, stop: float, best: float, level: float, entry: float

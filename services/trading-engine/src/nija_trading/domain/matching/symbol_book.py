@@ -60,6 +60,7 @@ class SymbolBook:
         "fills",
         "levels",
         "orders",
+        "paid",
         "quantity",
         "rules",
         "stop",
@@ -86,6 +87,8 @@ class SymbolBook:
         self.stop_id = ""
         self.stop_reason = _STOP_LOSS
         self.levels: list[Level] = []
+        self.paid = 0
+        """Fees of all fills."""
         self.fills: list[Fill] = []
         self.ended: list[Ended] = []
 
@@ -268,6 +271,7 @@ class SymbolBook:
             self._end(order_id, EndReason.INSUFFICIENT_CASH)
             return
         self.cash -= value + fee
+        self.paid += fee
         self.fills.append(
             _fill((order_id, self.symbol, _BUY, price, quantity, value, fee, liquidity, self.time_ms, reason))
         )
@@ -285,6 +289,7 @@ class SymbolBook:
     ) -> None:
         fee = fee_of(value, rate)
         self.cash += value - fee
+        self.paid += fee
         self.fills.append(
             _fill((order_id, self.symbol, _SELL, price, quantity, value, fee, liquidity, self.time_ms, reason))
         )
