@@ -88,11 +88,15 @@ def test_killed_halfway_it_goes_on_as_if_nothing_had_happened(
     command = [sys.executable, "-c", "from nija_cli.main import main; main()", "optimize", "--strategy", "own.py"]
     command += ["--candles", str(candle_file()), "--state", str(state), *GRID, "--jobs", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    until(lambda: state.exists() and len(state.read_bytes().splitlines()) >= 3, "no point was run")
-    workers = children_of(process.pid)
-    assert len(workers) >= 2
-    os.kill(process.pid, by)
-    _, said = process.communicate(timeout=60)
+    try:
+        until(lambda: state.exists() and len(state.read_bytes().splitlines()) >= 3, "no point was run")
+        workers = children_of(process.pid)
+        assert len(workers) >= 2
+        os.kill(process.pid, by)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
     until(lambda: not any(map(alive, workers)), "a process outlived the search")
     if by == signal.SIGINT:
         assert process.returncode == 1

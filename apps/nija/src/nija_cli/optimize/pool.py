@@ -7,18 +7,12 @@ import os
 import signal
 import threading
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnContext
 
 from nija_cli.endings import Failed
 from nija_cli.optimize.axes import Point
 from nija_cli.optimize.work import Record, Task, Work
-
-AHEAD = 4
-"""Points that wait for each process."""
-
-_work: list[Work] = []
 
 
 def cores() -> int:
@@ -38,41 +32,66 @@ def records(
         return
     # A forked child would inherit locks that threads of this process hold.
     context = multiprocessing.get_context("spawn")
-    others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(jobs, context, _begin, (task,))
+    workers = [_Worker(context, task) for _ in range(jobs)]
     try:
-        yield from _finished(pool, points, jobs)
-    except BaseException as error:
-        # Ctrl-C, or whoever reads has had enough: a point may take long, and nothing waits for it.
-        for process in set(multiprocessing.active_children()) - others:
-            process.terminate()
-        if isinstance(error, BrokenProcessPool):
-            raise Failed("a process of the search was killed (memory?); fewer --jobs need less") from error
-        raise
+        yield from _finished(workers, points)
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        # Also after Ctrl-C, or where whoever reads has had enough: a point may take long, and nothing waits for it.
+        for worker in workers:
+            worker.end()
 
 
-def _finished(
-    pool: ProcessPoolExecutor, points: Sequence[Point | None], jobs: int
-) -> Iterator[tuple[Point | None, Record]]:
+class _Worker:
+    """A process and the pipe to it. No thread and no lock stand between: a process may be ended at any moment."""
+
+    def __init__(self, context: SpawnContext, task: Task) -> None:
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, task), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.join()
+        self.connection.close()
+
+
+def _finished(workers: Sequence[_Worker], points: Sequence[Point | None]) -> Iterator[tuple[Point | None, Record]]:
     coming = iter(points)
-    waiting: dict[Future[Record], Point | None] = {}
-    while True:
-        for point in islice(coming, AHEAD * jobs - len(waiting)):
-            waiting[pool.submit(_run, point)] = point
-        if not waiting:
-            return
-        done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-        for future in done:
-            yield waiting.pop(future), future.result()
+    busy: dict[Connection, Point | None] = {}
+    for worker, point in zip(workers, coming, strict=False):
+        worker.connection.send(point)
+        busy[worker.connection] = point
+    while busy:
+        for connection in wait(list(busy)):
+            assert isinstance(connection, Connection)
+            point = busy.pop(connection)
+            try:
+                found: Record | Exception = connection.recv()
+            except EOFError:
+                raise Failed("a process of the search was killed (memory?); fewer --jobs need less") from None
+            if isinstance(found, Exception):
+                raise found
+            for following in coming:
+                connection.send(following)
+                busy[connection] = following
+                break
+            yield point, found
 
 
-def _begin(task: Task) -> None:
-    """In a new process. Ctrl-C reaches the whole group of processes; the first one decides what it means."""
+def _serve(connection: Connection, task: Task) -> None:
+    """In a new process, until nobody asks. Ctrl-C reaches the whole group of processes; the first one decides what it
+    means."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _work.append(Work(task))
+    try:
+        work = Work(task)
+        while True:
+            connection.send(work.record(connection.recv()))
+    except EOFError:
+        return
+    except Exception as error:  # noqa: BLE001 - raised in the process that asked
+        connection.send(error)
 
 
 def _end_with_parent() -> None:
@@ -80,7 +99,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _run(point: Point | None) -> Record:
-    return _work[0].record(point)

@@ -12,7 +12,7 @@ from nija_common.events.trading import TradeClosed, TradeOpened, TradeReduced
 from nija_trading.domain.apex.simulate import simulate
 from nija_trading.domain.records import PAPER_CASH
 
-SEEDS = 60
+SEEDS = 36
 BARS = 420
 
 
