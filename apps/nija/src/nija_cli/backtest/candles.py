@@ -8,17 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from nija_cli.backtest.options import Options
-from nija_cli.data.folder import (
-    NamedFile,
-    bundled_folder,
-    candle_cache,
-    candle_folder,
-    commonest_step,
-    named_files,
-    said_by,
-)
+from nija_cli.data.folder import NamedFile, candle_cache, candle_folder, commonest_step, length_ms, named_files, said_by
 from nija_cli.endings import Failed, WrongUsage
-from nija_trading.adapters.candle_files import CandleFileError, load_file
+from nija_trading.adapters.candle_files import CandleFileError, bundled_folder, load_file
 from nija_trading.domain.market.candles import Candles, timeframe_ms
 
 
@@ -32,7 +24,7 @@ class Feeds(NamedTuple):
 def feeds_for(options: Options) -> Feeds:
     """Reads and cuts the candles. Raises Failed for a file that cannot be used, WrongUsage for what does not fit."""
     if options.timeframe is not None:
-        _checked_timeframe(options.timeframe)
+        length_ms(options.timeframe)
     files = _given(options) if options.candles else _of_folder(options)
     timeframes = sorted({file.timeframe for file in files}, key=timeframe_ms)
     if len(timeframes) > 1:
@@ -88,13 +80,6 @@ def _named(
     wanted = symbol if timeframe is None else f"{symbol} and {timeframe}"
     known = ", ".join(f"{f.symbol} {f.timeframe}" for f in (*there, *bundled)) or "none"
     raise Failed(f"{folder}: there are no candles of {wanted} (there are: {known}); `nija data download` fetches them")
-
-
-def _checked_timeframe(text: str) -> None:
-    try:
-        timeframe_ms(text)
-    except ValueError as error:
-        raise WrongUsage(f"--timeframe: {error}") from error
 
 
 def _cut(candles: Candles, options: Options, path: Path) -> Candles:

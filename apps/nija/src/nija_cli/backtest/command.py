@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -41,8 +38,10 @@ def backtest(
 ) -> None:
     """Run a strategy over candles of the past and show what it would have made."""
     from nija_cli.endings import told
+    from nija_common.collector import collector_at_rest
 
-    with told(), _uncollected():
+    # Looking for cycles among all that is imported and run costs a tenth of so short a process.
+    with told(), collector_at_rest():
         if compare is not None:
             from nija_cli.backtest.compare import compare_files
 
@@ -72,15 +71,3 @@ def backtest(
             params=tuple(param or ()),
         )
         run(options, Outputs(json, html))
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Looking for cycles among all that is imported and run costs a tenth of so short a process, and frees nothing."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

@@ -17,8 +17,8 @@ from nija_analytics.domain.statistics import (
     results_by_day,
 )
 from nija_common.values.times import DAY_MS
-from nija_trading.domain.backtest.result import Result, TradeRecord
-from nija_trading.domain.market.candles import Candles, Floats
+from nija_trading.domain.backtest.result import Result, TradeRecord, drawdowns
+from nija_trading.domain.market.candles import Candles
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +46,10 @@ def figures_of(result: Result, feeds: Mapping[str, Candles]) -> Figures:
     if len(result.equity_ms):
         first, last = ((int(at) - result.timeframe_ms) // DAY_MS for at in (result.equity_ms[0], result.equity_ms[-1]))
         days = every_day(found, first, last)
-    fallen = drawdowns(result)
+    fallen = drawdowns(result.equity, result.cash)
     return Figures(
         performance(result.cash, days), days, float(fallen.min()) if len(fallen) else 0.0, _market(result, feeds)
     )
-
-
-def drawdowns(result: Result) -> Floats:
-    """At each step: equity over its highest close so far (the cash at the start among them), less 1; 0 or below."""
-    highest = np.maximum(np.maximum.accumulate(result.equity), result.cash)
-    return result.equity / highest - 1.0
 
 
 def statistics(figures: Performance) -> dict[str, float | int | None]:

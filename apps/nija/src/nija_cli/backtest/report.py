@@ -17,11 +17,11 @@ from nija_analytics.domain.figures import stretch
 from nija_analytics.domain.results import month_number, month_text
 from nija_cli.backtest import charts
 from nija_cli.backtest.document import Finished
-from nija_cli.backtest.figures import drawdowns, equity_pct, return_pct
+from nija_cli.backtest.figures import equity_pct, return_pct
 from nija_cli.backtest.table import notes, sections
 from nija_cli.moments import amount, per_cent
 from nija_common.values.times import day_of, iso
-from nija_trading.domain.backtest.result import TradeRecord
+from nija_trading.domain.backtest.result import TradeRecord, drawdowns
 from nija_trading.domain.market.candles import Candles, Floats, Ints
 from nija_trading.domain.matching.money import as_float
 
@@ -82,7 +82,7 @@ def _curves(run: Finished) -> list[dict[str, Any]]:
     if not len(result.equity):
         return []
     equity = result.equity / 1e8
-    fallen = 100 * drawdowns(result)
+    fallen = 100 * drawdowns(result.equity, result.cash)
     began, ended = amount(as_float(result.cash)), amount(float(equity[-1]))
     said = f"From {began} to {ended}; highest {amount(float(equity.max()))}, lowest {amount(float(equity.min()))}."
     worst = int(fallen.argmin())

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nija_cli.data.folder import candle_files, commonest_step, said_by
+from nija_cli.data.folder import candle_files, commonest_step, length_ms, said_by
 from nija_cli.data.gaps import gaps, missing, silences
-from nija_cli.endings import Failed, WrongUsage
+from nija_cli.endings import Failed
 from nija_common.values.times import iso
 from nija_trading.adapters.candle_files import CandleFileError, inspect_file, placed
-from nija_trading.domain.market.candles import timeframe_ms
 
 SHOWN = 20
 """Faults, gaps or silences of a file that are shown; the rest is counted."""
@@ -20,10 +19,7 @@ LONG_SILENCE = 12
 def check(path: Path, timeframe: str | None) -> None:
     """Prints what there is to know of a file, or of every file of a folder. Raises Failed where something is broken."""
     if timeframe is not None:
-        try:
-            timeframe_ms(timeframe)
-        except ValueError as error:
-            raise WrongUsage(f"--timeframe: {error}") from error
+        length_ms(timeframe)
     files = candle_files(path) if path.is_dir() else [path]
     if not files:
         raise Failed(f"{path}: there is no file such as BTC-USD_1h.csv.gz in it")

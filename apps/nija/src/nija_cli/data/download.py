@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from nija_cli.data.folder import named_files
+from nija_cli.data.folder import length_ms, named_files
 from nija_cli.data.gaps import gaps, missing
 from nija_cli.data.partial import Partial
 from nija_cli.data.source import Source
@@ -48,10 +48,7 @@ class Order:
     retry_ms: int = 2_000
 
     def __post_init__(self) -> None:
-        try:
-            timeframe_ms(self.timeframe)
-        except ValueError as error:
-            raise WrongUsage(f"--timeframe: {error}") from error
+        length_ms(self.timeframe)
         for symbol in self.symbols:
             if not _SYMBOL.fullmatch(symbol):
                 raise WrongUsage(f"--symbol {symbol!r}: write base and quote currency, such as BTC-USD")

@@ -1,4 +1,4 @@
-"""The folder of candle files that a user keeps, the one that comes with the package, and what files' names say."""
+"""The folder of candle files that a user keeps, and what files' names say."""
 
 from __future__ import annotations
 
@@ -9,22 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nija_cli.endings import Failed
+from nija_cli.endings import Failed, WrongUsage
 from nija_trading.adapters.candle_cache import CandleCache
-from nija_trading.adapters.candle_files import SUFFIXES, CandleFileError, bundled_folder, inspect_file
+from nija_trading.adapters.candle_files import SUFFIXES, CandleFileError, inspect_file
 from nija_trading.domain.market.candles import timeframe_ms
-
-__all__ = [
-    "NamedFile",
-    "bundled_folder",
-    "cache_folder",
-    "candle_cache",
-    "candle_files",
-    "candle_folder",
-    "commonest_step",
-    "named_files",
-    "said_by",
-]
 
 _TIMEFRAME = re.compile(r"[0-9]+[mhdw]")
 _SUFFIXES = sorted((*SUFFIXES, ".gz"), key=len, reverse=True)
@@ -50,6 +38,14 @@ def candle_folder(given: Path | None) -> Path:
     except SettingsError as error:
         raise Failed(str(error)) from error
     return settings.candles or settings.data_dir / "candles"
+
+
+def length_ms(timeframe: str) -> int:
+    """Milliseconds of what --timeframe says. Raises WrongUsage."""
+    try:
+        return timeframe_ms(timeframe)
+    except ValueError as error:
+        raise WrongUsage(f"--timeframe: {error}") from error
 
 
 def said_by(path: Path) -> tuple[str, str | None]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nija_trading.domain.backtest.apex_run import Span
-from nija_trading.domain.backtest.result import Result, TradeRecord
+from nija_trading.domain.backtest.result import Result, TradeRecord, drawdowns
 from nija_trading.domain.market.candles import DAY_MS, Candles, Floats
 from nija_trading.domain.matching.terms import Venue
 
@@ -77,13 +77,12 @@ def measured(result: Result, closes: Mapping[str, float], venue: Venue, span: Sp
     equity = result.equity.astype(np.float64)
     if len(equity):
         equity[-1] -= costs
-    highest = np.maximum(np.maximum.accumulate(equity), result.cash) if len(equity) else equity
     return Measured(
         trades=len(returns),
         expectancy=float(np.mean(returns)) if returns else None,
         error=float(np.std(returns, ddof=1)) / math.sqrt(len(returns)) if len(returns) > 1 else None,
         final=float(equity[-1]) / result.cash if len(equity) else 1.0,
-        drawdown=float((equity / highest).min()) - 1.0 if len(equity) else 0.0,
+        drawdown=float(drawdowns(equity, result.cash).min()) if len(equity) else 0.0,
         equity=_by_day(result, equity / result.cash, span),
     )
 

@@ -349,7 +349,7 @@ async def _ends(node: Node, places: Sequence[TopicPartition]) -> dict[TopicParti
         try:
             return await node.infrastructure.bus.ends(places)
         except BusUnavailable as error:
-            log.warning("bus does not answer, the start waits for it", reason=str(error))
+            log.warning("start_waits_for_bus", reason=str(error))
             await asyncio.sleep(BUS_AGAIN_S)
 
 

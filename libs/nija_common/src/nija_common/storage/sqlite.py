@@ -123,9 +123,9 @@ class SqliteDatabase:
             await self.engine.start()
         except sqlite3.Error as error:
             raise SettingsError(f"The database file {self.path} cannot be opened: {error}") from error
-        self.incarnation = await self.engine.write(lambda unit: _create(unit.connection), deadline_s=30.0)
-        if not self.second:
-            await self.engine.write(lambda unit: sqlite_rights.free_all(unit.connection))
+        self.incarnation = await self.engine.write(
+            lambda unit: _create(unit.connection, alone=not self.second), deadline_s=30.0
+        )
         await self.engine.read(self.lanes.load)
         self.tail.advance(await self.engine.read(sqlite_log.all_ends))
 
@@ -311,6 +311,9 @@ def _prepare_folder(path: Path) -> None:
         raise SettingsError(f"The data folder {path.parent} cannot be used: {error.strerror}") from error
 
 
-def _create(connection: sqlite3.Connection) -> int:
+def _create(connection: sqlite3.Connection, *, alone: bool) -> int:
     sqlite_log.create(connection)
-    return sqlite_schema.create_platform(connection)
+    incarnation = sqlite_schema.create_platform(connection)
+    if alone:
+        sqlite_rights.free_all(connection)
+    return incarnation

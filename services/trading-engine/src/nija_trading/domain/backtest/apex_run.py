@@ -7,12 +7,11 @@ engine's own functions; `apex/simulate.py`, which looks at every candle, makes t
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from nija_common.collector import collector_at_rest
 from nija_trading.domain.apex.features import FEATURE_PARAMETERS, Features, feature_blocks
 from nija_trading.domain.apex.parameters import VERSION
 from nija_trading.domain.apex.step import Rulebook
@@ -35,7 +34,7 @@ def run_apex(feeds: Mapping[str, Candles], rules: Rulebook, cash: int, pairs: Se
     with feeds of several timeframes.
     """
     order = tuple(feeds) if pairs is None else tuple(pairs)
-    with _collector_at_rest():
+    with collector_at_rest():
         steps, tapes = _tapes(feeds, order, rules.params.warm_up)
         cues = [Cues.of(tape, feature_blocks(tape.candles, rules.params), rules) for tape in tapes]
         return _traded(steps, tapes, cues, rules, cash, order)
@@ -46,7 +45,7 @@ def run_grid(
 ) -> list[Result]:
     """`run_apex` for each rulebook in turn; what several of them read of the candles is computed once (`Prepared`)."""
     prepared = Prepared(feeds, pairs)
-    with _collector_at_rest():
+    with collector_at_rest():
         return [prepared.results(rules, cash)[0] for rules in rulebooks]
 
 
@@ -73,7 +72,7 @@ class Prepared:
         of the span on do not exist for it, and what is open then stays in `open_trades`.
         """
         params = rules.params
-        with _collector_at_rest():
+        with collector_at_rest():
             if params.warm_up not in self._whole:
                 self._whole[params.warm_up] = _tapes(self.feeds, self.order, params.warm_up)
             steps, tapes = self._whole[params.warm_up]
@@ -132,15 +131,3 @@ def _traded(
         equity_ms=steps.closes_ms[steps.first :],
         equity=equity,
     )
-
-
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """No search for cycles meanwhile: a run makes none, and its many small records would set one off again and again."""
-    before = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if before:
-            gc.enable()

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nija_trading.domain.market.candles import Ints
+import numpy as np
+
+from nija_trading.domain.market.candles import Floats, Ints
 from nija_trading.domain.matching.orders import Reason
 
 
@@ -61,3 +63,10 @@ class Result:
     open_trades: tuple[TradeRecord, ...]
     equity_ms: Ints
     equity: Ints
+
+
+def drawdowns(equity: Floats | Ints, cash: int) -> Floats:
+    """At each step: equity over its highest close so far (the cash at the start among them), less 1; 0 or below."""
+    highest = np.maximum(np.maximum.accumulate(equity), cash)
+    fallen: Floats = equity / highest - 1.0
+    return fallen
