@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from nija_trading.domain.apex.guarding import first_stop_of
 from nija_trading.domain.apex.parameters import PROFILES, Limits, Parameters, RiskLevel
 from nija_trading.domain.apex.reasons import Denial
-from nija_trading.domain.apex.sizing import Room, entry_value, fraction_of
-from nija_trading.domain.matching.money import units
+from nija_trading.domain.apex.sizing import Room, Sizer, fraction_of
+from nija_trading.domain.matching.money import portion, quantity_for, units
 from nija_trading.domain.matching.terms import FeeSchedule, MarketRules, Venue
 
 PARAMS = Parameters()
@@ -35,17 +38,9 @@ def value(
     atr: float = 1.0,
     **market: Any,
 ) -> int | Denial:
-    return entry_value(
-        units(wanted),
-        Room(units(equity), units(exposure), units(cash)),
-        symbol="BTC-USD",
-        price=100.0,
-        atr=atr,
-        params=PARAMS,
-        profile=PROFILES[level],
-        limits=limits or Limits(),
-        venue=Venue("test", FeeSchedule(fee, fee), MarketRules(**{"market_cost": 0.0, **market})),
-    )
+    venue = Venue("test", FeeSchedule(fee, fee), MarketRules(**{"market_cost": 0.0, **market}))
+    sizer = Sizer("BTC-USD", PARAMS, PROFILES[level], limits or Limits(), venue)
+    return sizer.value(units(wanted), Room(units(equity), units(exposure), units(cash)), 100.0, atr)
 
 
 def test_what_fits_everywhere_is_not_clamped() -> None:
@@ -88,3 +83,40 @@ def test_the_exit_at_the_stop_must_be_above_the_brokers_minimum() -> None:
 def test_value_and_fee_must_fit_the_cash() -> None:
     assert value("300", cash="301.8", fee=0.006) == units(300)
     assert value("300", cash="301.79", fee=0.006) is Denial.INSUFFICIENT_CASH
+
+
+MARKETS = st.builds(
+    MarketRules,
+    tick=st.sampled_from([None, 0.01, 5.0]),
+    step=st.sampled_from([1, 1_000, units("0.01"), units(1)]),
+    minimum_quantity=st.sampled_from([0, units("0.02"), units(3)]),
+    minimum_cost=st.integers(0, units(400)),
+    market_cost=st.sampled_from([0.0, 0.0005, 0.02]),
+)
+
+
+@given(
+    market=MARKETS,
+    level=st.sampled_from(RiskLevel),
+    equity=st.one_of(st.integers(-10, 1_000), st.integers(1, units(20_000)), st.integers(1, units(500_000))),
+    score=st.integers(0, 5),
+    price=st.floats(0.01, 60_000.0),
+    atr=st.floats(0.0, 2_000.0),
+    own=st.one_of(st.none(), st.integers(0, units(500))),
+)
+@settings(max_examples=300)
+def test_an_account_that_holds_nothing_has_the_same_sizes(
+    market: MarketRules, level: RiskLevel, equity: int, score: int, price: float, atr: float, own: int | None
+) -> None:
+    """`flat` is a shorter way to `value`; and neither skips a check of the venue's minimums that would refuse."""
+    profile, limits = PROFILES[level], Limits(position_value=own)
+    sizer = Sizer("BTC-USD", PARAMS, profile, limits, Venue("test", FeeSchedule(0.006, 0.004), market))
+    fraction = fraction_of(score, PARAMS, profile, 1.0)
+    found = sizer.value(portion(equity, fraction), Room(equity, 0, equity), price, atr)
+    assert sizer.flat(fraction, equity, price, atr) == found
+    assert sizer.flat(fraction, equity, price, atr) == found, "also from what the first call kept"
+    if not isinstance(found, Denial):
+        entry = price * (1 + market.market_cost)
+        quantity = quantity_for(found, entry, market.step)
+        assert not market.too_small(quantity, entry)
+        assert not market.too_small(quantity, first_stop_of(entry, atr, PARAMS, market))

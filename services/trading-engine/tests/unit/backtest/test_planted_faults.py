@@ -15,24 +15,28 @@ import pytest
 
 from nija_trading.domain.apex import guarding, simulate
 from nija_trading.domain.backtest import account_run, apex_run, ledger, tape, walk
-from nija_trading.domain.matching import match, symbol_book
+from nija_trading.domain.matching import guarded, symbol_book
 from nija_trading.domain.matching.money import units
 
 CASH = units(10_000)
 SEEDS = range(2_000, 2_100)
 
 FAST = {
-    "a stop that is touched exactly does not fire": (walk, "low[here] > stop and", "low[here] >= stop and"),
+    "a stop that is touched exactly does not fire": (
+        walk,
+        "if low[here] <= stop or high[here] >= trigger",
+        "if low[here] < stop or high[here] >= trigger",
+    ),
     "a trailing stop that is touched exactly does not fire": (
         walk,
-        "if low[here] <= stop or",
-        "if low[here] < stop or",
+        "if low[here] <= stop or high[here] > level",
+        "if low[here] < stop or high[here] > level",
     ),
-    "trailing is armed from the entry on": (walk, "armed, best = False, -inf", "armed, best = True, -inf"),
+    "trailing is armed from the entry on": (walk, "armed, best, reason = False, -inf", "armed, best, reason = True, -inf"),
     "trailing is armed where the price goes through": (
         walk,
-        "elif high[here] >= arm:",
-        "elif high[here] > arm * 1.0005:",
+        "elif most >= arm:",
+        "elif most > arm * 1.0005:",
     ),
     "the entry candle's close is no best close": (walk, "max(close[index : here + 1])", "close[here]"),
     "an exit at the entry candle's close is not seen": (
@@ -43,36 +47,35 @@ FAST = {
     "48 hours are over a candle late": (tape, "time_ms[filled] + hold_ms)", "time_ms[filled] + hold_ms + 1)"),
     "the open behind an exit meets no stop": (
         walk,
-        "book.at_open(opened)\n        if book.quantity",
-        "if book.quantity",
+        "left = at_open(last * 2, stop, levels, shares, number, left, opens[last], market, fees, fills)",
+        "left = left",
     ),
     "a level that is touched is looked at too late": (walk, "trigger = level if level < arm else arm", "trigger = arm"),
     "a day's base is its first close": (ledger, "self.equity_at(begins - 1)", "self.equity_at(begins)"),
-    "weeks begin on a Tuesday": (ledger, "(week * 7 - 3)", "(week * 7 - 2)"),
-    "bounds never bind": (ledger, "near = least / _NEAR", "near = least * 9"),
-    "bounds leave a day's loss out": (ledger, "near <= day_base * self.kept_day", "near <= 0"),
-    "bounds leave the user's own limit out": (ledger, "near <= day_base - self.daily_loss:", "near <= 0:"),
-    "bounds leave the drawdown out": (
-        ledger,
-        "near <= (most if most > self.peak else self.peak) * self.kept_peak",
-        "near <= 0",
-    ),
-    "bounds leave the week out": (
-        ledger,
-        "near <= (new if new > self.week_base else self.week_base) * self.kept_week",
-        "near <= 0",
-    ),
+    "weeks begin on a Tuesday": (ledger, "* 7 - 3) * DAY_MS", "* 7 - 2) * DAY_MS"),
+    "bounds never bind": (ledger, "if least / _NEAR <= self", "if least * 9 <= self"),
+    "bounds leave a day's loss out": (ledger, "max(day * self.kept_day, ", "max(0, "),
+    "bounds leave the user's own limit out": (ledger, "max(highest, day - own)", "highest"),
+    "bounds leave the drawdown out": (ledger, ", peak * self.kept_peak)", ")"),
+    "bounds leave the week out": (ledger, " week * self.kept_week,", ""),
     "losing trades never pause": (ledger, "        if pauses:\n", "        if pauses and self.streak:\n"),
     "a trade counts for the day before": (
         ledger,
-        "day = day_of(time_ms)\n        self.trades",
-        "day = day_of(time_ms) - 1\n        self.trades",
+        "day = day_of(walk.record.opened_ms)",
+        "day = day_of(walk.record.opened_ms) - 1",
     ),
     "no entry at the close of an exit's candle": (
         account_run,
-        "self._seek(seat, walk.moments[-1][0])",
-        "self._seek(seat, walk.moments[-1][0] + 1)",
+        "self._seek(seat, walk.fills[-1][0] >> 1)",
+        "self._seek(seat, (walk.fills[-1][0] >> 1) + 1)",
     ),
+    "no entry at the close of an exit's candle, of a lone symbol": (
+        account_run,
+        "index = walk.fills[-1][0] >> 1",
+        "index = (walk.fills[-1][0] >> 1) + 1",
+    ),
+    "a low week is taken for calm": (ledger, "week * self.kept_half)", "0)"),
+    "a pause is forgotten": (account_run, "            if paused is not None:\n", "            if paused is None:\n"),
     "entries on their way are not counted": (account_run, "coming = len(self.pending)", "coming = 0"),
     "entries on their way take no room": (account_run, "            exposure += value\n", ""),
     "the score of another candle": (account_run, "cues.score[index]", "cues.score[index - 1]"),
@@ -80,14 +83,14 @@ FAST = {
 
 CORE = {
     "the farther extreme comes first": ("if start - low <= high - start:", "if start - low > high - start:"),
-    "a level is filled where it is touched": ("if price < end and (sell", "if price <= end and (sell"),
-    "the stop comes after the ladder": ("if end < begin:", "if end > begin:"),
-    "a stop fills at the open of its leg": ("stop if stop < start else start", "start"),
-    "a share is rounded up": (
-        "share = cut(portion(left, part), rules.step)",
-        "share = portion(left, part) + 1",
+    "a level is filled where it is touched": ("if price >= end:", "if price > end:"),
+    "the stop comes after the ladder": ("        if end >= begin:", "        if end < begin:"),
+    "a stop fills at the open of its leg": ("stop if stop < begin else begin", "begin"),
+    "a share is rounded up": ("// ONE // step * step\n        value = round(price * share)", "// ONE + 1\n        value = round(price * share)"),
+    "levels pay the taker's fee": (
+        "left, start, high, rules, fees.maker, sales)",
+        "left, start, high, rules, fees.taker, sales)",
     ),
-    "levels pay the taker's fee": ("_MAKER, self.fees.maker, _TAKE_PROFIT", "_MAKER, self.fees.taker, _TAKE_PROFIT"),
 }
 
 
@@ -151,10 +154,10 @@ def test_a_fault_in_the_fast_run_is_found(fault: str, known: dict[int, Any], sce
 def test_a_fault_in_the_matching_of_the_paper_broker_is_found(
     fault: str, known: dict[int, Any], scenarios: ModuleType
 ) -> None:
-    made = planted(symbol_book, *CORE[fault])
+    made = planted(guarded, *CORE[fault])
 
     def plant(patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(match, "SymbolBook", made.SymbolBook)
+        patch.setattr(symbol_book, "guarded", made)
 
     def told(feeds: Any, rules: Any) -> Any:
         return scenarios.told_plainly(simulate.simulate(feeds, rules, CASH), CASH)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nija_trading.domain.market.candles import Candle
 from nija_trading.domain.matching.book import PaperBook, cancel, move_stop, place
+from nija_trading.domain.matching.guarded import legs
 from nija_trading.domain.matching.match import open_phase, rest_of_candle
 from nija_trading.domain.matching.money import as_float, units
 from nija_trading.domain.matching.orders import (
@@ -21,8 +23,12 @@ from nija_trading.domain.matching.orders import (
     MarketOrder,
     Reason,
     Side,
+    first_stop,
+    first_stops,
+    level_prices,
+    levels_prices,
 )
-from nija_trading.domain.matching.symbol_book import legs
+from nija_trading.domain.matching.terms import FeeSchedule, MarketRules
 
 BTC = "BTC-USD"
 
@@ -192,3 +198,21 @@ def test_cash_and_quantity_are_the_sum_of_the_fills(
 def test_another_symbols_candle_changes_nothing(venue: Any, held: Any, one: Candle, stop: float) -> None:
     book = replace(held(stop=stop), opened={"ETH-USD": 1})
     assert rest_of_candle(book, venue(), "SOL-USD", one).book is book
+
+
+@given(
+    entries=st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=20),
+    part=st.floats(0.0, 0.2),
+    fees=st.builds(FeeSchedule, st.floats(0.0, 0.02), st.floats(0.0, 0.02)),
+    gross=st.booleans(),
+)
+def test_stops_and_levels_of_many_entries_are_those_of_each(
+    entries: list[float], part: float, fees: FeeSchedule, gross: bool
+) -> None:
+    column, atrs = np.array(entries), np.array(entries) * part
+    ladder = tuple(BracketLevel(f"tp{n}", gain, 0.5) for n, gain in enumerate((0.005, 0.01, 0.02, 0.03)))
+    rules, gains = MarketRules(), [level.gain for level in ladder]
+    stops = first_stops(column, atrs, 1.5, 0.005, 0.02).tolist()
+    assert stops == [first_stop(e, a, 1.5, 0.005, 0.02, rules) for e, a in zip(entries, atrs.tolist(), strict=True)]
+    levels = levels_prices(column, gains, fees, gross).tolist()
+    assert levels == [[price for _, price, _ in level_prices(ladder, e, fees, rules, gross)] for e in entries]

@@ -18,7 +18,15 @@ from nija_trading.domain.matching.terms import MarketRules
 
 def bracket_for(entry_order_id: str, atr: float, params: Parameters) -> Bracket:
     """The stop and the ladder of an entry. Their order ids are the entry's with `-stop`, `-tp1`, `-tp2`, ..."""
-    return bracket_of(f"{entry_order_id}-stop", ladder_of(entry_order_id, params), atr, params)
+    return Bracket(
+        f"{entry_order_id}-stop",
+        atr,
+        params.stop_atr,
+        params.stop_minimum,
+        params.stop_maximum,
+        ladder_of(entry_order_id, params),
+        params.gross_levels,
+    )
 
 
 def ladder_of(entry_order_id: str, params: Parameters) -> tuple[BracketLevel, ...]:
@@ -27,12 +35,6 @@ def ladder_of(entry_order_id: str, params: Parameters) -> tuple[BracketLevel, ..
         BracketLevel(f"{entry_order_id}-tp{number}", gain, share)
         for number, (gain, share) in enumerate(zip(params.level_gains, params.level_shares, strict=True), start=1)
     )
-
-
-def bracket_of(stop_order_id: str, levels: tuple[BracketLevel, ...], atr: float, params: Parameters) -> Bracket:
-    """A stop of that order id, by the range at the signal, and a ladder."""
-    least, most = params.stop_minimum, params.stop_maximum
-    return Bracket._make((stop_order_id, atr, params.stop_atr, least, most, levels, params.gross_levels))
 
 
 def followed(

@@ -22,6 +22,9 @@ Codes = NDArray[np.int8]
 
 LONG, NONE, SHORT = 1, 0, -1
 
+MAXIMUM_SCORE = 5
+"""Conditions of the entry score."""
+
 _DENIALS: tuple[Denial | None, ...] = (
     None,
     Denial.WARMING_UP,

@@ -293,17 +293,8 @@ def _sized(
 ) -> EntryDecision | Denial:
     params, profile = rules.params, rules.profile
     fraction = sizing.fraction_of(score, params, profile, size_factor(protections, params))
-    value = sizing.entry_value(
-        portion(room.equity, fraction) if wanted is None else wanted,
-        room,
-        symbol=symbol,
-        price=price,
-        atr=atr,
-        params=params,
-        profile=profile,
-        limits=rules.limits,
-        venue=rules.venue,
-    )
+    sizer = sizing.Sizer(symbol, params, profile, rules.limits, rules.venue)
+    value = sizer.value(portion(room.equity, fraction) if wanted is None else wanted, room, price, atr)
     if isinstance(value, Denial):
         return value
     return EntryDecision(symbol, score, fraction, value, price, atr)

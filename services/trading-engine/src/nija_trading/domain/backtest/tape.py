@@ -7,7 +7,7 @@ it. Both are only other shapes of `Candles` and of what `features` and `signals`
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -87,6 +87,10 @@ class Tape:
 
     def __len__(self) -> int:
         return len(self.candles)
+
+    def last_at(self, step: int) -> int:
+        """The last candle that has closed at a step; -1 before the first."""
+        return step if isinstance(self.step_of, range) else bisect_right(self.step_of, step) - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

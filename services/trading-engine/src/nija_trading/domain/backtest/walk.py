@@ -2,7 +2,8 @@
 
 Once it is open, a trade depends on its symbol's candles alone, so it is walked at once, however many symbols
 share the account; `apex_run.py` books its fills when their steps come. A quiet candle is two comparisons; on
-every other the paper broker's own `SymbolBook` meets the candle, and `guarding.py` says where the stop goes.
+every other the stop and the levels sell as on the paper broker (`matching/guarded.py`), and `guarding.py` says
+where the stop goes.
 """
 
 from __future__ import annotations
@@ -10,79 +11,46 @@ from __future__ import annotations
 from bisect import bisect_left
 from math import inf
 
+import numpy as np
+
 from nija_trading.domain.apex import guarding
 from nija_trading.domain.apex.step import Rulebook
 from nija_trading.domain.backtest.result import Exit, TradeRecord
 from nija_trading.domain.backtest.tape import Cues, Tape
-from nija_trading.domain.matching.orders import Fill, Reason
+from nija_trading.domain.matching.guarded import STOP, Sale, along_path, at_open, bought, rising, sold
+from nija_trading.domain.matching.money import rate_units
+from nija_trading.domain.matching.orders import Reason, first_stops, levels_prices
 from nija_trading.domain.matching.position import paid_for
-from nija_trading.domain.matching.symbol_book import SymbolBook
-from nija_trading.domain.matching.terms import MarketRules
 
 AT_OPEN, INSIDE = 0, 1
 """When a candle's fills come: all opens of a step come before what happens inside its candles."""
 
+_STOP_LOSS, _TAKE_PROFIT, _TRAILING = Reason.STOP_LOSS, Reason.TAKE_PROFIT, Reason.TRAILING_STOP
+_new = tuple.__new__
+"""Named tuples made by the thousand: their own constructors take three times as long."""
 
-_ENTRY, _TRAILING = Reason.ENTRY, Reason.TRAILING_STOP
 
-
-Moment = tuple[int, int, int, int, int]
-"""Fills of one candle's open or of its inside: (candle, phase, cash that the trade has moved since its beginning,
-quantity that is held then, number of its fills by then)."""
-
-# As in `symbol_book.py`: made by the thousand.
-_exit, _record = Exit._make, TradeRecord._make
+ENTRY = -2
+"""Takes the place of a level's number in an entry's fill; its quantity and value are negative."""
 
 
 class Walk:
-    """A trade as it will go. `moments` begins with the entry's; `closed` is False where candles end before it does.
+    """A trade as it will go: its `record`, and its `fills`, the entry's first.
 
-    `least` and `most` bound what the trade adds to the account's equity at any close, from before its entry on;
-    `floor` and `top` are the bounds of the closes while something is held, and of all but the last fill. The first
-    `booked` moments have come, and have moved the cash `flow`.
+    A fill's `at` is twice its candle's place, and one more inside the candle. The first `booked` fills have come; they
+    have moved the cash `flow`. `total` is the flow of all fills; `least` and `most`
+    bound what the trade adds to the account's equity at any close, from before its entry on.
     """
 
-    __slots__ = ("booked", "closed", "fees", "fills", "flow", "least", "moments", "most")
+    __slots__ = ("booked", "fills", "flow", "least", "most", "record", "total")
 
-    def __init__(
-        self, fills: list[Fill], fees: int, moments: list[Moment], closed: bool, floor: float, top: float
-    ) -> None:
+    def __init__(self, record: TradeRecord, fills: list[Sale], total: int, least: int, most: int) -> None:
+        self.record = record
         self.fills = fills
-        self.fees = fees
-        self.moments = moments
-        self.closed = closed
-        self.booked = 0
-        self.flow = 0
-        entry, last = fills[0], fills[-1]
-        if last.price < floor:
-            floor = last.price
-        elif last.price > top:
-            top = last.price
-        quantity, slack = entry.quantity, len(fills) + 1
-        least = int(floor * quantity) - entry.value - fees - slack
-        most = int(top * quantity) - entry.value + slack
-        self.least = least if least < 0 else 0
-        self.most = most if most > 0 else 0
-
-    def record(self) -> TradeRecord:
-        """The trade as the result tells of it."""
-        fills = self.fills
-        _, symbol, _, price, bought, cost, fee, _, opened_ms, _ = fills[0]
-        _, _, flow, left, _ = self.moments[-1]
-        profit = flow + cost + fee - paid_for(bought - left, bought, cost + fee)
-        closed_ms, reason = (fills[-1].market_time, fills[-1].reason) if self.closed else (None, None)
-        exits = [_exit((at_ms, got, sold, paid, why)) for _, _, _, got, sold, _, paid, _, at_ms, why in fills[1:]]
-        return _record((symbol, opened_ms, closed_ms, price, bought, cost, self.fees, profit, reason, tuple(exits)))
-
-
-class TradeBook(SymbolBook):
-    """A symbol's book for one trade at a time: nobody asks which of its orders ended with it."""
-
-    __slots__ = ()
-
-    def closed(self) -> None:
-        """The trade is over."""
-        self.levels = []
+        self.total = total
+        self.booked = self.flow = 0
+        self.least = least
+        self.most = most
 
 
 class Walker:
@@ -91,59 +59,120 @@ class Walker:
     def __init__(self, tape: Tape, cues: Cues, rules: Rulebook) -> None:
         self.tape = tape
         self.cues = cues
-        self.params = rules.params
-        self.market: MarketRules = rules.venue.rules(tape.symbol)
-        self.book = TradeBook(tape.symbol, rules.venue.fees, self.market, [])
-        self.ladder = guarding.ladder_of("entry", rules.params)
+        self.params = params = rules.params
+        self.fees = fees = rules.venue.fees
+        self.market = market = rules.venue.rules(tape.symbol)
+        self.shares = tuple(rate_units(share) for share in params.level_shares)
+        # Of every candidate, whether it will be traded or not: columns are cheaper than a call for each trade.
+        opened = tape.candles.open[np.minimum(np.array(cues.entries, dtype=np.int64) + 1, len(tape) - 1)]
+        entries = opened * (1 + market.market_cost)
+        atrs = np.asarray(cues.atr)[cues.entries]
+        stops = first_stops(entries, atrs, params.stop_atr, params.stop_minimum, params.stop_maximum)
+        levels = levels_prices(entries, params.level_gains, fees, params.gross_levels)
+        self.stops: list[float] = stops.tolist()
+        self.levels: list[list[float]] = levels.tolist()
+        if market.tick is not None:
+            self.stops = [market.price_down(stop) for stop in self.stops]
+            self.levels = [[market.price_up(level) for level in row] for row in self.levels]
 
     def walk(self, value: int, candidate: int, cash: int) -> Walk | None:
-        """The trade that an entry of `value` opens behind the signal of `entries[candidate]`; None where it is not filled."""
+        """The trade that an entry of `value` opens behind the signal of `entries[candidate]`; None where it is not filled.
+
+        `cash` is that before it.
+        """
+        tape, params, fees, market = self.tape, self.params, self.fees, self.market
+        opens, high, low, close, shares = tape.open, tape.high, tape.low, tape.close, self.shares
+        maker = fees.maker
         index = self.cues.entries[candidate] + 1
-        tape, params, atr, book = self.tape, self.params, self.cues.atr, self.book
-        low, high, close = tape.low, tape.high, tape.close
-        book.begin(cash, tape.time_ms[index])
-        book.bought(
-            "entry", _ENTRY, guarding.bracket_of("stop", self.ladder, atr[index - 1], params), tape.open[index], value
-        )
-        stop = book.stop
-        if stop is None:
+        entry, quantity, cost, fee = bought(value, opens[index], market, fees.taker)
+        whole = cost + fee
+        if whole > cash or market.refuses(quantity, cost):
             return None
-        fills = book.fills
-        entry = fills[0].price
+        stop, levels = self.stops[candidate], self.levels[candidate]
         floor = stop if stop < low[index] else low[index]
-        arm = top = guarding.armed_from(entry, params)
-        armed, best = False, -inf
+        arm = top = entry * (1 + params.trailing_arm)
+        armed, best, reason = False, -inf, _STOP_LOSS
         leave = self.cues.ends[candidate]
         last = leave + 1 if leave < len(low) else leave
-        moments: list[Moment] = [(index, AT_OPEN, book.cash - cash, book.quantity, 1)]
-        here = index
+        fills: list[Sale] = [(index * 2, ENTRY, entry, -quantity, -cost, fee)]
+        here, left, number, level = index, quantity, 0, levels[0] if levels else inf
         while True:
-            level = book.levels[0][1] if book.levels else inf
             if armed:
                 here, stop, best = self._trail(here, last, stop, best, level, entry)
-                book.stop, book.stop_reason = stop, _TRAILING
             else:
                 trigger = level if level < arm else arm
-                while here < last and low[here] > stop and high[here] < trigger:
-                    here += 1
+                for here in range(here, last):
+                    if low[here] <= stop or high[here] >= trigger:
+                        break
+                else:
+                    here = last
             if here == last:
                 break
-            if high[here] > top:
-                top = high[here]
-            self._meet(here, cash, level, stop, moments)
-            if book.quantity == 0:
-                return Walk(fills, book.paid, moments, True, floor, top if top > best else best)
+            least, most, opened = low[here], high[here], opens[here]
+            if most > top:
+                top = most
+            if (opened <= stop or opened > level) and here > index:
+                left = at_open(here * 2, stop, levels, shares, number, left, opened, market, fees, fills)
+                number = len(fills) - 1
+                level = levels[number] if number < len(levels) else inf
+            if left and (least <= stop or most > level):
+                if least > stop:
+                    left = rising(here * 2 + INSIDE, levels, shares, number, left, opened, most, market, maker, fills)
+                else:
+                    candle = opened, most, least, close[here]
+                    left = along_path(
+                        here * 2 + INSIDE, stop, levels, shares, number, left, *candle, market, fees, fills
+                    )
+                number = len(fills) - 1
+                level = levels[number] if number < len(levels) else inf
+            if left == 0:
+                break
             if armed:
-                best = max(best, close[here])
-                stop = guarding.trailed(stop, entry, best, atr[here], params, self.market)
-            elif high[here] >= arm:
-                armed, best = True, max(close[index : here + 1])
-                stop = guarding.trailed(stop, entry, best, atr[here], params, self.market)
+                if close[here] > best:
+                    best = close[here]
+                stop = guarding.trailed(stop, entry, best, self.cues.atr[here], params, market)
+            elif most >= arm:
+                armed, best, reason = True, max(close[index : here + 1]), _TRAILING
+                stop = guarding.trailed(stop, entry, best, self.cues.atr[here], params, market)
             here += 1
-        if last < len(low):
-            self._end(leave, index)
-            moments.append((last, AT_OPEN, book.cash - cash, 0, len(fills)))
-        return Walk(fills, book.paid, moments, last < len(low), floor, top if top > best else best)
+        if left and last < len(low):
+            left = at_open(last * 2, stop, levels, shares, number, left, opens[last], market, fees, fills)
+            if left:
+                reason = self._why(leave, index)
+                fills.append(sold(last * 2, STOP, left, opens[last], market, fees.taker))
+                left = 0
+
+        times = tape.time_ms
+        exits = [
+            _new(Exit, (times[at >> 1], price, share, cut, _TAKE_PROFIT if number >= 0 else reason))
+            for at, number, price, share, _, cut in fills
+            if share > 0
+        ]
+        paid = earned = 0
+        for _, _, _, _, worth, cut in fills:
+            earned += worth
+            paid += cut
+        lowest = floor
+        ended_ms: int | None = None
+        why: Reason | None = None
+        if exits:
+            ended_ms, lowest, _, _, why = exits[-1]
+        if left:
+            ended_ms = why = None
+        profit = earned - paid + whole - paid_for(quantity - left, quantity, whole)
+        record = _new(
+            TradeRecord,
+            (tape.symbol, times[index], ended_ms, entry, quantity, cost, paid, profit, why, tuple(exits)),
+        )
+        if lowest < floor:
+            floor = lowest
+        elif lowest > top:
+            top = lowest
+        if best > top:
+            top = best
+        slack = len(fills) + 1
+        least, most = int(floor * quantity) - cost - paid - slack, int(top * quantity) - cost + slack
+        return Walk(record, fills, earned - paid, least, most)
 
     def _trail(
         self, start: int, last: int, stop: float, best: float, level: float, entry: float
@@ -161,24 +190,9 @@ class Walker:
                 stop = guarding.trailed(stop, entry, best, atr[here], params, market)
         return last, stop, best
 
-    def _meet(self, here: int, cash: int, level: float, stop: float, moments: list[Moment]) -> None:
-        """A candle that is not quiet; the entry's own has met its open already. `cash` was before the trade."""
-        tape, book = self.tape, self.book
-        fills, opened = book.fills, tape.open[here]
-        book.time_ms = tape.time_ms[here]
-        filled = len(fills)
-        if (opened <= stop or opened > level) and here > moments[0][0]:
-            book.at_open(opened)
-            if len(fills) > filled:
-                filled = len(fills)
-                moments.append((here, AT_OPEN, book.cash - cash, book.quantity, filled))
-        book.path(opened, tape.high[here], tape.low[here], tape.close[here])
-        if len(fills) > filled:
-            moments.append((here, INSIDE, book.cash - cash, book.quantity, len(fills)))
-
-    def _end(self, leave: int, index: int) -> None:
-        """The open behind a close that decided to leave: the stop and the levels still come first."""
-        times, leaves, book = self.tape.time_ms, self.cues.leaves, self.book
+    def _why(self, leave: int, index: int) -> Reason:
+        """Why the close of candle `leave` ends a trade whose entry candle is `index`."""
+        times, leaves = self.tape.time_ms, self.cues.leaves
         number = bisect_left(leaves, leave)
         signalled = number < len(leaves) and leaves[number] == leave
         opposite = signalled and bool(self.cues.opposite[leave])
@@ -186,8 +200,4 @@ class Walker:
         reason = guarding.exit_reason(opposite, signalled and not opposite, held_ms, self.params)
         if reason is None:
             raise ValueError(f"nothing ends the trade at candle {leave}")
-        opened = self.tape.open[leave + 1]
-        book.time_ms = times[leave + 1]
-        book.at_open(opened)
-        if book.quantity:
-            book.sold("exit", reason, opened)
+        return reason

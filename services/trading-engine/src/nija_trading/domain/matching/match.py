@@ -4,8 +4,8 @@ Pure: (book, venue, candle) -> (book, fills, endings). A
 candle has two phases. At its open: the stop, then the take-profit levels and other limits, then the market
 orders decided at an earlier close. Then the path: open, nearer extreme, farther extreme, close (the low first
 when both are as near); on a falling leg the stop, on a rising leg the levels. A live engine calls `open_phase`
-as soon as an open is known and `rest_of_candle` at the close. What fills, and how, is `symbol_book.py`, which
-the fast backtest drives itself.
+as soon as an open is known and `rest_of_candle` at the close. What fills, and how, is `symbol_book.py`; what a
+stop and levels do in a candle `guarded.py`, which the fast backtest calls too.
 """
 
 from __future__ import annotations
@@ -62,8 +62,7 @@ def fill_now(book: PaperBook, venue: Venue, order: MarketOrder, mark: float, mar
 def _taken(book: PaperBook, venue: Venue, symbol: str, time_ms: int) -> SymbolBook:
     """The parts of a book that one symbol's candle may change."""
     orders = [order for order in book.orders if order.symbol == symbol]
-    work = SymbolBook(symbol, venue.fees, venue.rules(symbol), orders)
-    work.begin(book.cash, time_ms)
+    work = SymbolBook(symbol, venue.fees, venue.rules(symbol), orders, book.cash, time_ms)
     held = book.holdings.get(symbol)
     if held is not None:
         work.hold(held)

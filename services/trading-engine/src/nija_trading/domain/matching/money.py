@@ -39,6 +39,11 @@ def fee_of(value: int, rate: float) -> int:
     return round(value * rate)
 
 
+def rate_units(rate: float) -> int:
+    """A rate in hundred-millionths, so that `amount * rate_units(rate) // ONE` is a part of an amount."""
+    return round(rate * ONE)
+
+
 def portion(amount: int, rate: float) -> int:
     """`rate` of an amount, cut down to the unit; exact for rates of up to 8 decimals."""
     return amount * round(rate * ONE) // ONE

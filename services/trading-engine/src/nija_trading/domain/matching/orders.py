@@ -6,10 +6,15 @@ Order ids are the caller's, deterministic, and unique in a book. Values, quantit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from nija_trading.domain.market.candles import Floats
 from nija_trading.domain.matching.terms import FeeSchedule, MarketRules
 
 
@@ -81,11 +86,8 @@ class Bracket(NamedTuple):
         return first_stop(entry, self.atr, self.multiple, self.minimum, self.maximum, rules)
 
     def levels_of(self, entry: float, fees: FeeSchedule, rules: MarketRules) -> list[Level]:
-        """The levels: net of the entry's taker fee and their own maker fee, rounded up to the tick."""
-        even = entry if self.gross_levels else entry * (1 + fees.taker) / (1 - fees.maker)
-        if rules.tick is None:
-            return [(order_id, even * (1 + gain), share) for order_id, gain, share in self.levels]
-        return [(order_id, rules.price_up(even * (1 + gain)), share) for order_id, gain, share in self.levels]
+        """The levels at rest (`level_prices`)."""
+        return level_prices(self.levels, entry, fees, rules, self.gross_levels)
 
 
 Level = tuple[str, float, float]
@@ -100,6 +102,31 @@ def first_stop(entry: float, atr: float, multiple: float, minimum: float, maximu
     if distance > most:
         distance = most
     return entry - distance if rules.tick is None else rules.price_down(entry - distance)
+
+
+def level_prices(
+    levels: tuple[BracketLevel, ...], entry: float, fees: FeeSchedule, rules: MarketRules, gross: bool
+) -> list[Level]:
+    """Levels of an entry at `entry`: net of its taker's fee and their own maker's, rounded up to the tick.
+
+    `gross` leaves the fees out.
+    """
+    even = entry if gross else entry * (1 + fees.taker) / (1 - fees.maker)
+    if rules.tick is None:
+        return [(order_id, even * (1 + gain), share) for order_id, gain, share in levels]
+    return [(order_id, rules.price_up(even * (1 + gain)), share) for order_id, gain, share in levels]
+
+
+def first_stops(entries: Floats, atrs: Floats, multiple: float, minimum: float, maximum: float) -> Floats:
+    """`first_stop` of many entries, where there is no tick; the same to the bit."""
+    stops: Floats = entries - np.minimum(np.maximum(multiple * atrs, minimum * entries), maximum * entries)
+    return stops
+
+
+def levels_prices(entries: Floats, gains: Sequence[float], fees: FeeSchedule, gross: bool) -> NDArray[np.float64]:
+    """`level_prices` of many entries, one a row, where there is no tick; the same to the bit."""
+    even = entries if gross else entries * (1 + fees.taker) / (1 - fees.maker)
+    return np.multiply.outer(even, np.array([1 + gain for gain in gains]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,16 @@
 """One symbol's part of a paper account while candles go over it. The only code that fills orders on paper.
 
-Mutable and short-lived: the paper broker takes it out of a book for one candle and puts it back (`match.py`);
-the fast backtest keeps one from a trade's entry to its last exit. A quiet candle need not meet it: one whose
-low stays above the stop and whose high reaches no level, while no order waits, changes nothing.
+Mutable and short-lived: the paper broker takes it out of a book for one candle and puts it back (`match.py`).
+What a stop and levels do is `guarded.py`, which the fast backtest calls too; here other orders come in.
 """
 
 from __future__ import annotations
 
+from nija_trading.domain.matching import guarded
 from nija_trading.domain.matching.book import Holding
-from nija_trading.domain.matching.money import cut, fee_of, portion, quantity_for, value_of
+from nija_trading.domain.matching.guarded import STOP, Sale, legs
+from nija_trading.domain.matching.money import fee_of, rate_units, value_of
 from nija_trading.domain.matching.orders import (
-    Bracket,
     Ended,
     EndReason,
     Fill,
@@ -26,22 +26,8 @@ from nija_trading.domain.matching.orders import (
 )
 from nija_trading.domain.matching.terms import FeeSchedule, MarketRules
 
-# Where each fill does it: members of an enumeration are slow to look up, and a tuple's own `_make` is three times
-# as fast as its constructor.
-_fill = Fill._make
 _BUY, _SELL = Side.BUY, Side.SELL
 _MAKER, _TAKER = Liquidity.MAKER, Liquidity.TAKER
-_STOP_LOSS, _TAKE_PROFIT = Reason.STOP_LOSS, Reason.TAKE_PROFIT
-
-
-def legs(start: float, high: float, low: float, close: float) -> tuple[tuple[float, float], ...]:
-    """The path inside a candle as legs (from, to): open, nearer extreme, farther extreme, close.
-
-    The low comes first when both are as near.
-    """
-    if start - low <= high - start:
-        return (start, low), (low, high), (high, close)
-    return (start, high), (high, low), (low, close)
 
 
 class SymbolBook:
@@ -60,7 +46,6 @@ class SymbolBook:
         "fills",
         "levels",
         "orders",
-        "paid",
         "quantity",
         "rules",
         "stop",
@@ -70,25 +55,21 @@ class SymbolBook:
         "time_ms",
     )
 
-    def __init__(self, symbol: str, fees: FeeSchedule, rules: MarketRules, orders: list[Order]) -> None:
+    def __init__(
+        self, symbol: str, fees: FeeSchedule, rules: MarketRules, orders: list[Order], cash: int, time_ms: int
+    ) -> None:
         self.symbol = symbol
         self.fees = fees
         self.rules = rules
         self.orders = orders
-        self.begin(0, 0)
-
-    def begin(self, cash: int, time_ms: int) -> None:
-        """Begin with cash, and without a holding."""
         self.cash = cash
         self.time_ms = time_ms
         self.quantity = 0
         self.active_from = 0
         self.stop: float | None = None
         self.stop_id = ""
-        self.stop_reason = _STOP_LOSS
+        self.stop_reason = Reason.STOP_LOSS
         self.levels: list[Level] = []
-        self.paid = 0
-        """Fees of all fills."""
         self.fills: list[Fill] = []
         self.ended: list[Ended] = []
 
@@ -111,11 +92,10 @@ class SymbolBook:
     def at_open(self, price: float) -> None:
         """The stop, then levels and other limits, then market orders decided at or before this opening."""
         if self.quantity and self.active_from <= self.time_ms:
-            if self.stop is not None and price <= self.stop:
-                self._stopped(price)
-            else:
-                while self.levels and price > self.levels[0][1]:
-                    self._level(price)
+            sales: list[Sale] = []
+            stop, levels, shares = self.stop, *self._ladder()
+            guarded.at_open(self.time_ms, stop, levels, shares, 0, self.quantity, price, self.rules, self.fees, sales)
+            self._booked(sales)
         if not self.orders:
             return
         for limit in self._limits():
@@ -129,14 +109,25 @@ class SymbolBook:
 
     def path(self, start: float, high: float, low: float, close: float) -> None:
         """From the open to the nearer extreme, to the farther one, to the close; the open has been met."""
-        if self.quantity and self.active_from < self.time_ms and not self.orders:
-            # Where the stop is not reached, or no level is, the order of the extremes does not matter.
-            if self.stop is None or self.stop < low:
-                self._rising(start, high)
-                return
-            if not self.levels or self.levels[0][1] >= high:
-                self._stopped(self.stop)
-                return
+        if not self.orders:
+            if self.quantity and self.active_from <= self.time_ms:
+                sales: list[Sale] = []
+                guarded.along_path(
+                    self.time_ms,
+                    self.stop,
+                    *self._ladder(),
+                    0,
+                    self.quantity,
+                    start,
+                    high,
+                    low,
+                    close,
+                    self.rules,
+                    self.fees,
+                    sales,
+                )
+                self._booked(sales)
+            return
         for begin, end in legs(start, high, low, close):
             if end < begin:
                 self._falling(begin, end)
@@ -150,7 +141,8 @@ class SymbolBook:
             stop = self.stop
             touched = self.quantity and self.active_from <= self.time_ms and stop is not None and stop >= end
             if touched and stop is not None and (buy is None or stop >= buy.price):
-                self._stopped(stop if stop < start else start)
+                price = stop if stop < start else start
+                self._booked([guarded.sold(self.time_ms, STOP, self.quantity, price, self.rules, self.fees.taker)])
                 continue
             if buy is None:
                 return
@@ -163,7 +155,13 @@ class SymbolBook:
             if self.levels and self.active_from <= self.time_ms:
                 price = self.levels[0][1]
                 if price < end and (sell is None or price <= sell.price):
-                    self._level(price if price > start else start)
+                    sales: list[Sale] = []
+                    levels, shares = self._ladder()
+                    rules, maker = self.rules, self.fees.maker
+                    guarded.rising(
+                        self.time_ms, levels[:1], shares, 0, self.quantity, start, end, rules, maker, sales
+                    )
+                    self._booked(sales)
                     continue
             if sell is None:
                 return
@@ -187,123 +185,99 @@ class SymbolBook:
     def market(self, order: MarketOrder, price: float) -> None:
         """Fill a market order against `price`, moved by the market order's cost, or end it."""
         self._take(order)
+        rules, taker = self.rules, self.fees.taker
         if order.side is _BUY:
-            self.bought(order.order_id, order.reason, order.bracket, price, order.value or 0, order.quantity)
+            paid, quantity, value, fee = guarded.bought(order.value or 0, price, rules, taker)
+            if order.quantity is not None:
+                quantity, value = order.quantity, value_of(paid, order.quantity)
+                fee = fee_of(value, taker)
+            self._buy(order, paid, quantity, value, fee, _TAKER)
         elif self.quantity == 0:
             self._end(order.order_id, EndReason.NO_POSITION)
         else:
-            self.sold(order.order_id, order.reason, price, order.quantity)
-
-    def bought(
-        self,
-        order_id: str,
-        reason: Reason,
-        bracket: Bracket | None,
-        price: float,
-        value: int,
-        quantity: int | None = None,
-    ) -> None:
-        """Buy at the market, for `value` unless a quantity is given."""
-        paid = price * (1 + self.rules.market_cost)
-        if quantity is None:
-            quantity = quantity_for(value, paid, self.rules.step)
-        self._buy(order_id, reason, bracket, paid, quantity, _TAKER, self.fees.taker)
-
-    def sold(self, order_id: str, reason: Reason, price: float, quantity: int | None = None) -> None:
-        """Sell at the market, all that is held unless a smaller quantity is given."""
-        got = price * (1 - self.rules.market_cost)
-        if quantity is None or quantity > self.quantity:
-            quantity = self.quantity
-        self._sell(order_id, got, quantity, value_of(got, quantity), _TAKER, self.fees.taker, reason)
+            quantity = self.quantity if order.quantity is None else min(order.quantity, self.quantity)
+            _, _, got, _, value, fee = guarded.sold(self.time_ms, STOP, quantity, price, rules, taker)
+            self._sell(order.order_id, got, quantity, value, fee, _TAKER, order.reason)
 
     def _limit(self, order: LimitOrder, price: float) -> None:
         self._take(order)
-        if order.side is Side.BUY:
-            self._buy(order.order_id, order.reason, order.bracket, price, order.quantity, _MAKER, self.fees.maker)
+        quantity = order.quantity if order.side is _BUY else min(order.quantity, self.quantity)
+        value = value_of(price, quantity)
+        fee = fee_of(value, self.fees.maker)
+        if order.side is _BUY:
+            self._buy(order, price, quantity, value, fee, _MAKER)
         elif self.quantity == 0:
             self._end(order.order_id, EndReason.NO_POSITION)
         else:
-            quantity = min(order.quantity, self.quantity)
-            value = value_of(price, quantity)
-            self._sell(order.order_id, price, quantity, value, _MAKER, self.fees.maker, order.reason)
+            self._sell(order.order_id, price, quantity, value, fee, _MAKER, order.reason)
 
-    def _stopped(self, price: float) -> None:
-        got = price * (1 - self.rules.market_cost)
-        quantity = self.quantity
-        self.stop = None
-        value = value_of(got, quantity)
-        self._sell(self.stop_id, got, quantity, value, _TAKER, self.fees.taker, self.stop_reason)
+    def _ladder(self) -> tuple[list[float], list[int]]:
+        """(prices, shares in hundred-millionths) of the levels that still rest."""
+        return [price for _, price, _ in self.levels], [rate_units(share) for _, _, share in self.levels]
 
-    def _level(self, price: float) -> None:
-        """Sell the lowest level's share of what remains, or count it as done where that is too small."""
-        order_id, _, part = self.levels.pop(0)
-        left, rules = self.quantity, self.rules
-        share = cut(portion(left, part), rules.step)
-        value = value_of(price, share)
-        if rules.refuses(share, value):
-            self._end(order_id, EndReason.BELOW_MINIMUM)
-            return
-        if rules.too_small(left - share, price):
-            share, value = left, value_of(price, left)
-        self._sell(order_id, price, share, value, _MAKER, self.fees.maker, _TAKE_PROFIT)
+    def _booked(self, sales: list[Sale]) -> None:
+        """What the stop and levels sold."""
+        done = [level_id for level_id, _, _ in self.levels]
+        self.levels = self.levels[sum(number != STOP for _, number, *_ in sales) :]
+        for _, number, price, quantity, value, fee in sales:
+            if number == STOP:
+                self.stop = None
+                self._sell(self.stop_id, price, quantity, value, fee, _TAKER, self.stop_reason)
+            elif quantity == 0:
+                self._end(done[number], EndReason.BELOW_MINIMUM)
+            else:
+                self._sell(done[number], price, quantity, value, fee, _MAKER, Reason.TAKE_PROFIT)
 
     # -- cash and holding --------------------------------------------------------------------------------
 
     def _buy(
-        self,
-        order_id: str,
-        reason: Reason,
-        bracket: Bracket | None,
-        price: float,
-        quantity: int,
-        liquidity: Liquidity,
-        rate: float,
+        self, order: Order, price: float, quantity: int, value: int, fee: int, liquidity: Liquidity
     ) -> None:
-        value = value_of(price, quantity)
-        fee = fee_of(value, rate)
         if self.quantity:
-            self._end(order_id, EndReason.POSITION_EXISTS)
+            self._end(order.order_id, EndReason.POSITION_EXISTS)
             return
         if self.rules.refuses(quantity, value):
-            self._end(order_id, EndReason.BELOW_MINIMUM)
+            self._end(order.order_id, EndReason.BELOW_MINIMUM)
             return
         if value + fee > self.cash:
-            self._end(order_id, EndReason.INSUFFICIENT_CASH)
+            self._end(order.order_id, EndReason.INSUFFICIENT_CASH)
             return
         self.cash -= value + fee
-        self.paid += fee
-        self.fills.append(
-            _fill((order_id, self.symbol, _BUY, price, quantity, value, fee, liquidity, self.time_ms, reason))
-        )
+        self._fill(order.order_id, _BUY, price, quantity, value, fee, liquidity, order.reason)
         self.quantity, self.active_from = quantity, self.time_ms
+        bracket = order.bracket
         if bracket is not None:
-            self.stop_id, self.stop, self.stop_reason = (
-                bracket.stop_order_id,
-                bracket.stop_price(price, self.rules),
-                _STOP_LOSS,
-            )
+            self.stop_id, self.stop_reason = bracket.stop_order_id, Reason.STOP_LOSS
+            self.stop = bracket.stop_price(price, self.rules)
             self.levels = bracket.levels_of(price, self.fees, self.rules)
 
     def _sell(
-        self, order_id: str, price: float, quantity: int, value: int, liquidity: Liquidity, rate: float, reason: Reason
+        self, order_id: str, price: float, quantity: int, value: int, fee: int, liquidity: Liquidity, reason: Reason
     ) -> None:
-        fee = fee_of(value, rate)
         self.cash += value - fee
-        self.paid += fee
-        self.fills.append(
-            _fill((order_id, self.symbol, _SELL, price, quantity, value, fee, liquidity, self.time_ms, reason))
-        )
+        self._fill(order_id, _SELL, price, quantity, value, fee, liquidity, reason)
         self.quantity -= quantity
         if self.quantity == 0:
-            self.closed()
+            if self.stop is not None:
+                self._end(self.stop_id, EndReason.POSITION_CLOSED)
+            for level_id, _, _ in self.levels:
+                self._end(level_id, EndReason.POSITION_CLOSED)
+            self.stop, self.levels = None, []
 
-    def closed(self) -> None:
-        """Nothing is left: the stop and the levels that still rested are over."""
-        if self.stop is not None:
-            self._end(self.stop_id, EndReason.POSITION_CLOSED)
-        for order_id, _, _ in self.levels:
-            self._end(order_id, EndReason.POSITION_CLOSED)
-        self.stop, self.levels = None, []
+    def _fill(
+        self,
+        order_id: str,
+        side: Side,
+        price: float,
+        quantity: int,
+        value: int,
+        fee: int,
+        liquidity: Liquidity,
+        reason: Reason,
+    ) -> None:
+        self.fills.append(
+            Fill(order_id, self.symbol, side, price, quantity, value, fee, liquidity, self.time_ms, reason)
+        )
 
     def _take(self, order: Order) -> None:
         self.orders = [other for other in self.orders if other.order_id != order.order_id]
