@@ -36,7 +36,9 @@ def held_from(candle: int, closes: list[float], quantity: int, time_ms: int) -> 
 
 
 @given(
-    moves=st.lists(st.sampled_from([-0.12, -0.05, -0.02, -0.004, 0.0, 0.004, 0.02, 0.06, 0.2]), min_size=3, max_size=60),
+    moves=st.lists(
+        st.sampled_from([-0.12, -0.05, -0.02, -0.004, 0.0, 0.004, 0.02, 0.06, 0.2]), min_size=3, max_size=60
+    ),
     hours=st.sampled_from([1, 7, 30]),
     looks=st.lists(st.booleans(), min_size=60, max_size=60),
     level=st.sampled_from(RiskLevel),

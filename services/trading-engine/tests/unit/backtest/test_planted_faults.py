@@ -24,15 +24,19 @@ SEEDS = range(2_000, 2_100)
 FAST = {
     "a stop that is touched exactly does not fire": (
         walk,
-        "if low[here] <= stop or high[here] >= trigger",
-        "if low[here] < stop or high[here] >= trigger",
+        "if low[place] <= stop or high[place] >= trigger",
+        "if low[place] < stop or high[place] >= trigger",
     ),
     "a trailing stop that is touched exactly does not fire": (
         walk,
         "if low[here] <= stop or high[here] > level",
         "if low[here] < stop or high[here] > level",
     ),
-    "trailing is armed from the entry on": (walk, "armed, best, reason = False, -inf", "armed, best, reason = True, -inf"),
+    "trailing is armed from the entry on": (
+        walk,
+        "armed, best, reason = False, -inf",
+        "armed, best, reason = True, -inf",
+    ),
     "trailing is armed where the price goes through": (
         walk,
         "elif most >= arm:",
@@ -86,7 +90,7 @@ CORE = {
     "a level is filled where it is touched": ("if price >= end:", "if price > end:"),
     "the stop comes after the ladder": ("        if end >= begin:", "        if end < begin:"),
     "a stop fills at the open of its leg": ("stop if stop < begin else begin", "begin"),
-    "a share is rounded up": ("// ONE // step * step\n        value = round(price * share)", "// ONE + 1\n        value = round(price * share)"),
+    "a share is rounded up": ("left * shares[number] // ONE // step * step", "left * shares[number] // ONE + 1"),
     "levels pay the taker's fee": (
         "left, start, high, rules, fees.maker, sales)",
         "left, start, high, rules, fees.taker, sales)",

@@ -145,15 +145,16 @@ def advance(state: FeedState, new: Candles, params: Parameters) -> tuple[FeedSta
     loss = work.average(np.maximum(-change, 0.0), params.rsi_length)
     rsi = work.new(ind.rsi(gain, loss))
     true_range = ind.true_range(known.high, known.low, known.close)
-    atr = work.new(work.average(true_range, params.atr_length))
+    atr = work.average(true_range, params.atr_length)
     plus, minus = ind.directional_movement(known.high, known.low)
     dx = ind.directional_index(
         work.average(plus, params.adx_length),
         work.average(minus, params.adx_length),
-        work.average(true_range, params.adx_length),
+        atr if params.adx_length == params.atr_length else work.average(true_range, params.adx_length),
     )
     adx = work.new(work.average(dx, params.adx_length))
-    vwap = ind.vwap(known.high, known.low, known.close, known.volume, params.vwap_length)
+    volume, sums = known.volume, ind.Windows(known.volume)
+    vwap = ind.vwap(known.high, known.low, known.close, volume, sums, params.vwap_length)
     bullish, bearish = patterns(known, params)
 
     last = state.last or (None,) * 4
@@ -171,12 +172,12 @@ def advance(state: FeedState, new: Candles, params: Parameters) -> tuple[FeedSta
         histogram_before=_before(histogram, last[2]),
         rsi=rsi,
         rsi_before=_before(rsi, last[3]),
-        atr=atr,
+        atr=work.new(atr),
         adx=adx,
         vwap=work.new(vwap),
-        volume_before=work.new(ind.volume_ratio_before(known.volume, params.volume_before)),
-        volume_short=work.new(ind.volume_ratio(known.volume, params.volume_short)),
-        volume_long=work.new(ind.volume_ratio(known.volume, params.volume_long)),
+        volume_before=work.new(ind.volume_ratio_before(volume, sums, params.volume_before)),
+        volume_short=work.new(ind.volume_ratio(volume, sums, params.volume_short)),
+        volume_long=work.new(ind.volume_ratio(volume, sums, params.volume_long)),
         bullish=bullish[len(known) - len(new) :],
         bearish=bearish[len(known) - len(new) :],
     )

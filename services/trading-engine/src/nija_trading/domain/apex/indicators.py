@@ -133,42 +133,60 @@ def wilder(values: Floats, length: int, state: Running = START) -> tuple[Floats,
     return out, Running(last, seen)
 
 
-def window_sum(values: Floats, length: int) -> Floats:
-    """Sum of the last `length` values, the current included; of fewer at the start.
+class Windows:
+    """Sums and means over the last so many values of one column, the current included; of fewer at the start.
 
-    Sums of 1, 2, 4, ... values, those that make up `length` put together, the newest last.
+    A sum is put together from sums of 1, 2, 4, ... values, the newest last; windows of several lengths share those.
     """
-    total, covered = np.zeros(len(values)), 0
-    power, size = values, 1
-    while True:
-        if length & size:
-            # What is covered already lies right behind; this power's values come before it.
-            total[covered:] += power[: max(len(power) - covered, 0)]
+
+    def __init__(self, values: Floats) -> None:
+        self._powers = [values]
+
+    def sum(self, length: int) -> Floats:
+        """Sums over `length` values."""
+        total: Floats | None = None
+        covered = size = 0
+        for number in range(length.bit_length()):
+            size = 1 << number
+            if not length & size:
+                continue
+            power = self._power(number)
+            if total is None:
+                total = power.copy()
+            else:
+                # What is covered already lies right behind; this power's values come before it.
+                total[covered:] += power[: max(len(power) - covered, 0)]
             covered += size
-        size *= 2
-        if size > length:
-            return total
-        power = _shifted_sum(power, size // 2)
+        return np.zeros(len(self._powers[0])) if total is None else total
+
+    def mean(self, length: int) -> Floats:
+        """Means over `length` values."""
+        mean = self.sum(length)
+        few = min(length - 1, len(mean))
+        first = mean[:few] / np.arange(1.0, few + 1.0)
+        mean /= float(length)
+        mean[:few] = first
+        return mean
+
+    def _power(self, number: int) -> Floats:
+        """Sums of 2 ** `number` values."""
+        while len(self._powers) <= number:
+            half, back = self._powers[-1], 1 << (len(self._powers) - 1)
+            summed = np.empty(len(half))
+            summed[:back] = half[:back]
+            np.add(half[back:], half[:-back], out=summed[back:])
+            self._powers.append(summed)
+        return self._powers[number]
 
 
-def _shifted_sum(values: Floats, back: int) -> Floats:
-    """Each value and the one `back` places before it, together."""
-    summed = values.copy()
-    summed[back:] += values[:-back]
-    return summed
+def window_sum(values: Floats, length: int) -> Floats:
+    """Sum of the last `length` values, the current included; of fewer at the start."""
+    return Windows(values).sum(length)
 
 
 def window_mean(values: Floats, length: int) -> Floats:
     """Mean of the last `length` values, the current included; of fewer at the start."""
-    return mean_of_sum(window_sum(values, length), length)
-
-
-def mean_of_sum(total: Floats, length: int) -> Floats:
-    """Window sums over how many values each has: 1, 2, ... up to `length`."""
-    mean: Floats = total / float(length)
-    few = min(length - 1, len(total))
-    mean[:few] = total[:few] / np.arange(1.0, few + 1.0)
-    return mean
+    return Windows(values).mean(length)
 
 
 def ratio(over: Floats, under: Floats, otherwise: Floats | float = 0.0) -> Floats:
@@ -217,20 +235,25 @@ def directional_index(plus: Floats, minus: Floats, average_range: Floats) -> Flo
     return 100.0 * ratio(np.abs(plus_di - minus_di), plus_di + minus_di)
 
 
-def vwap(high: Floats, low: Floats, close: Floats, volume: Floats, length: int) -> Floats:
-    """Volume-weighted mean of the typical price over the last candles; the close where none has volume."""
-    typical = (high + low + close) / 3.0
-    return ratio(window_sum(typical * volume, length), window_sum(volume, length), close)
+def vwap(high: Floats, low: Floats, close: Floats, volume: Floats, sums: Windows, length: int) -> Floats:
+    """Volume-weighted mean of the typical price over the last candles; the close where none has volume.
+
+    `sums` are the windows of `volume`.
+    """
+    traded = high + low
+    traded += close
+    traded /= 3.0
+    traded *= volume
+    return ratio(window_sum(traded, length), sums.sum(length), close)
 
 
-def volume_ratio(volume: Floats, length: int) -> Floats:
+def volume_ratio(volume: Floats, sums: Windows, length: int) -> Floats:
     """Volume over the mean of the last `length`, the current included; 0 where that mean is 0."""
-    return ratio(volume, window_mean(volume, length))
+    return ratio(volume, sums.mean(length))
 
 
-def volume_ratio_before(volume: Floats, length: int) -> Floats:
+def volume_ratio_before(volume: Floats, sums: Windows, length: int) -> Floats:
     """Volume over the mean of the `length` candles before it; 0 where that mean is 0 or nothing was before."""
-    mean = window_mean(volume, length)
-    previous = before(mean)
+    previous = before(sums.mean(length))
     previous[:1] = 0.0
     return ratio(volume, previous)

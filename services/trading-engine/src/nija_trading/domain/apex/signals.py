@@ -25,18 +25,6 @@ LONG, NONE, SHORT = 1, 0, -1
 MAXIMUM_SCORE = 5
 """Conditions of the entry score."""
 
-_DENIALS: tuple[Denial | None, ...] = (
-    None,
-    Denial.WARMING_UP,
-    Denial.VOLUME_THIN,
-    Denial.TREND_WEAK,
-    Denial.VOLUME_LOW,
-    Denial.NO_DIRECTION,
-    Denial.SHORT_ON_SPOT,
-    Denial.SCORE_LOW,
-)
-_CODE = {denial: code for code, denial in enumerate(_DENIALS)}
-
 
 class SignalRow(NamedTuple):
     """The signals of one closed candle.
@@ -64,7 +52,11 @@ class SignalRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Signals:
-    """Columns of `SignalRow`, one value a candle; `denial` as a code of which `row` makes the reason."""
+    """Columns of `SignalRow`, one value a candle.
+
+    `wants_entry` says where nothing refuses a long, `refusal` why something does; `trending`, `active` and `thin` are
+    what the filters found.
+    """
 
     time_ms: Ints
     decides: Flags
@@ -73,7 +65,10 @@ class Signals:
     score_short: Codes
     opposite: Flags
     trend_break: Flags
-    denial: Codes
+    wants_entry: Flags
+    trending: Flags
+    active: Flags
+    thin: Flags
     atr: Floats
 
     def __len__(self) -> int:
@@ -89,9 +84,25 @@ class Signals:
             int(self.score_short[index]),
             bool(self.opposite[index]),
             bool(self.trend_break[index]),
-            _DENIALS[self.denial[index]],
+            self.refusal(index),
             float(self.atr[index]),
         )
+
+    def refusal(self, index: int) -> Denial | None:
+        """The first that refuses a long at one candle, in the order of the rules; None where nothing does."""
+        if self.wants_entry[index]:
+            return None
+        if not self.decides[index]:
+            return Denial.WARMING_UP
+        if self.thin[index]:
+            return Denial.VOLUME_THIN
+        if not self.trending[index]:
+            return Denial.TREND_WEAK
+        if not self.active[index]:
+            return Denial.VOLUME_LOW
+        if self.direction[index] == NONE:
+            return Denial.NO_DIRECTION
+        return Denial.SHORT_ON_SPOT if self.direction[index] == SHORT else Denial.SCORE_LOW
 
 
 def signals(found: Features, params: Parameters, profile: RiskProfile) -> Signals:
@@ -102,28 +113,27 @@ def signals(found: Features, params: Parameters, profile: RiskProfile) -> Signal
     direction = np.where(trending & active, _direction(found, params, price), NONE).astype(np.int8)
     score_long, score_short = _scores(found, params, price)
     decides = found.number >= params.warm_up
-    enough_short = score_short >= profile.minimum_score
-    refusals = (
-        (~decides, Denial.WARMING_UP),
-        (found.volume_long < params.smart_volume - params.tie_ratio, Denial.VOLUME_THIN),
-        (~trending, Denial.TREND_WEAK),
-        (~active, Denial.VOLUME_LOW),
-        (direction == NONE, Denial.NO_DIRECTION),
-        (direction == SHORT, Denial.SHORT_ON_SPOT),
-        (score_long < profile.minimum_score, Denial.SCORE_LOW),
-    )
-    denial = np.zeros(len(found), dtype=np.int8)
-    for refused, reason in reversed(refusals):
-        denial[refused] = _CODE[reason]
+    thin = found.volume_long < params.smart_volume - params.tie_ratio
+    short = direction == SHORT
+    short &= score_short >= profile.minimum_score
+    short &= decides
+    # A direction is there only where the market is trending and active.
+    long = direction == LONG
+    long &= score_long >= profile.minimum_score
+    long &= decides
+    long &= ~thin
     return Signals(
         time_ms=found.time_ms,
         decides=decides,
         direction=direction,
         score_long=score_long,
         score_short=score_short,
-        opposite=decides & (direction == SHORT) & enough_short,
+        opposite=short,
         trend_break=decides & _trend_break(found, params),
-        denial=denial,
+        wants_entry=long,
+        trending=trending,
+        active=active,
+        thin=thin,
         atr=found.atr,
     )
 

@@ -37,9 +37,7 @@ class Sizer:
 
     __slots__ = ("_cap", "_exposure", "_kept", "_limit", "_params", "_plenty", "_rates", "_room", "_rules", "_taker")
 
-    def __init__(
-        self, symbol: str, params: Parameters, profile: RiskProfile, limits: Limits, venue: Venue
-    ) -> None:
+    def __init__(self, symbol: str, params: Parameters, profile: RiskProfile, limits: Limits, venue: Venue) -> None:
         self._params = params
         self._rules = venue.rules(symbol)
         self._taker = venue.fees.taker

@@ -8,8 +8,8 @@ from heapq import heapify, heappop, heappush
 
 from nija_trading.domain.apex.protections import day_of, entries_paused, week_factor, week_of
 from nija_trading.domain.apex.reasons import Denial
-from nija_trading.domain.apex.sizing import Room, Sizer, fraction_of
 from nija_trading.domain.apex.signals import MAXIMUM_SCORE
+from nija_trading.domain.apex.sizing import Room, Sizer, fraction_of
 from nija_trading.domain.apex.step import Rulebook
 from nija_trading.domain.backtest.ledger import Ledger
 from nija_trading.domain.backtest.result import TradeRecord
@@ -164,9 +164,9 @@ class AccountRun:
                 return paused
             ledger.latched = False
         coming = len(self.pending)
-        if limits.daily_trades is not None and coming + ledger.trades_on(
-            day_of(self.steps.opens_ms[step])
-        ) >= (limits.daily_trades):
+        if limits.daily_trades is not None and coming + ledger.trades_on(day_of(self.steps.opens_ms[step])) >= (
+            limits.daily_trades
+        ):
             return Denial.DAILY_TRADES
         if limits.positions is not None and len(self.held) + coming >= limits.positions:
             return Denial.POSITIONS

@@ -60,7 +60,8 @@ class Journal:
         if begin >= end or not any(self.quantities[number:]):
             return None
         quantity = _filled(self.candles[number:], self.quantities[number:], begin, end)
-        worth = np.rint(tape.candles.close[begin:end] * quantity).astype(np.int64)
+        moved = tape.candles.close[begin:end] * quantity
+        worth = np.rint(moved, out=moved).astype(np.int64)
         if isinstance(tape.step_of, range):
             return worth
         places = np.searchsorted(np.asarray(tape.step_of)[begin:end], np.arange(first, last + 1), side="right") - 1

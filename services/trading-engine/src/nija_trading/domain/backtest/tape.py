@@ -18,7 +18,7 @@ from nija_trading.domain.apex.features import Features
 from nija_trading.domain.apex.guarding import maximum_hold_ms
 from nija_trading.domain.apex.signals import signals
 from nija_trading.domain.apex.step import Rulebook
-from nija_trading.domain.market.candles import DAY_MS, Candles, Floats, Ints
+from nija_trading.domain.market.candles import DAY_MS, Candles, Floats, Ints, distinct
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +43,7 @@ class Steps:
             raise ValueError("a timeline needs feeds of exactly one timeframe")
         frame = next(iter(feeds.values())).timeframe_ms
         traded = [feeds[symbol].time_ms for symbol in pairs if symbol in feeds]
-        opens = traded[0] if len(traded) == 1 else np.unique(np.concatenate([*traded, np.empty(0, dtype=np.int64)]))
+        opens = distinct(traded)
         ready = [candles.time_ms[warm_up - 1] for candles in feeds.values() if len(candles) >= warm_up]
         first = int(np.searchsorted(opens, min(ready))) if ready else len(opens)
         days = opens // DAY_MS
@@ -116,7 +116,7 @@ class Cues:
         found = [signals(block, rules.params, rules.profile) for block in blocks]
         opposite = _joined([part.opposite for part in found])
         leaves = np.flatnonzero(opposite | _joined([part.trend_break for part in found]))
-        entries = np.flatnonzero(_joined([part.denial for part in found]) == 0)
+        entries = np.flatnonzero(_joined([part.wants_entry for part in found]))
         return cls(
             entries.tolist(),
             _ends(tape.candles.time_ms, entries, leaves, ceil(maximum_hold_ms(rules.params))).tolist(),
@@ -151,14 +151,14 @@ def _ends(time_ms: Ints, entries: Ints, leaves: Ints, hold_ms: int) -> Ints:
 def floats(column: Floats) -> array[float]:
     """A column as an array that plain Python reads fast."""
     copied = array("d")
-    copied.frombytes(np.ascontiguousarray(column, dtype=np.float64).tobytes())
+    copied.frombytes(np.ascontiguousarray(column, dtype=np.float64).data.cast("B"))
     return copied
 
 
 def integers(column: Ints) -> array[int]:
     """A column of times or places, likewise."""
     copied = array("q")
-    copied.frombytes(np.ascontiguousarray(column, dtype=np.int64).tobytes())
+    copied.frombytes(np.ascontiguousarray(column, dtype=np.int64).data.cast("B"))
     return copied
 
 

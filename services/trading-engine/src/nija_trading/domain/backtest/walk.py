@@ -101,8 +101,9 @@ class Walker:
                 here, stop, best = self._trail(here, last, stop, best, level, entry)
             else:
                 trigger = level if level < arm else arm
-                for here in range(here, last):
-                    if low[here] <= stop or high[here] >= trigger:
+                for place in range(here, last):
+                    if low[place] <= stop or high[place] >= trigger:
+                        here = place
                         break
                 else:
                     here = last

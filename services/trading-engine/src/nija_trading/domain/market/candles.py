@@ -6,7 +6,7 @@ trade. This module holds and cuts them; it reads no file and computes no indicat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -113,3 +113,13 @@ class Candles:
             np.concatenate((self.close, later.close)),
             np.concatenate((self.volume, later.volume)),
         )
+
+
+def distinct(times_ms: Sequence[Ints]) -> Ints:
+    """The times of all columns, each once, in their order (`np.unique` would import masked arrays for it)."""
+    if len(times_ms) == 1:
+        return times_ms[0]
+    every = np.sort(np.concatenate([*times_ms, np.empty(0, dtype=np.int64)]))
+    first = np.ones(len(every), dtype=np.bool_)
+    np.not_equal(every[1:], every[:-1], out=first[1:])
+    return every[first]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nija_trading.domain.market.candles import Candles, Ints
+from nija_trading.domain.market.candles import Candles, Ints, distinct
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +31,7 @@ class Timeline:
         frames = {candles.timeframe_ms for candles in feeds.values()}
         if len(frames) != 1:
             raise ValueError("a timeline needs feeds of exactly one timeframe")
-        closes = np.unique(np.concatenate([candles.closes_ms for candles in feeds.values()]))
+        closes = distinct([candles.closes_ms for candles in feeds.values()])
         index: dict[str, Ints] = {}
         first = len(closes)
         for symbol, candles in feeds.items():

@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nija_trading.domain.market.candles import Floats
 from nija_trading.domain.matching.terms import FeeSchedule, MarketRules
@@ -123,10 +122,11 @@ def first_stops(entries: Floats, atrs: Floats, multiple: float, minimum: float, 
     return stops
 
 
-def levels_prices(entries: Floats, gains: Sequence[float], fees: FeeSchedule, gross: bool) -> NDArray[np.float64]:
+def levels_prices(entries: Floats, gains: Sequence[float], fees: FeeSchedule, gross: bool) -> Floats:
     """`level_prices` of many entries, one a row, where there is no tick; the same to the bit."""
     even = entries if gross else entries * (1 + fees.taker) / (1 - fees.maker)
-    return np.multiply.outer(even, np.array([1 + gain for gain in gains]))
+    levels: Floats = np.multiply.outer(even, np.array([1 + gain for gain in gains]))
+    return levels
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,9 +158,7 @@ class SymbolBook:
                     sales: list[Sale] = []
                     levels, shares = self._ladder()
                     rules, maker = self.rules, self.fees.maker
-                    guarded.rising(
-                        self.time_ms, levels[:1], shares, 0, self.quantity, start, end, rules, maker, sales
-                    )
+                    guarded.rising(self.time_ms, levels[:1], shares, 0, self.quantity, start, end, rules, maker, sales)
                     self._booked(sales)
                     continue
             if sell is None:
@@ -230,9 +228,7 @@ class SymbolBook:
 
     # -- cash and holding --------------------------------------------------------------------------------
 
-    def _buy(
-        self, order: Order, price: float, quantity: int, value: int, fee: int, liquidity: Liquidity
-    ) -> None:
+    def _buy(self, order: Order, price: float, quantity: int, value: int, fee: int, liquidity: Liquidity) -> None:
         if self.quantity:
             self._end(order.order_id, EndReason.POSITION_EXISTS)
             return
