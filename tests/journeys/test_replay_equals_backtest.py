@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import os
 import random
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,12 +30,14 @@ from nija_common.testing.client import ApiClient
 from nija_common.testing.platforms import Embedded, wait_for
 from nija_common.values.clock import SystemClock
 from nija_common.values.tiers import registration_defaults
+from nija_common.values.times import iso
 from nija_trading.adapters.candle_files import bundled_folder, load_file, load_folder
 from nija_trading.domain.apex.parameters import PROFILES, Parameters, RiskLevel
 from nija_trading.domain.apex.simulate import Simulation, simulate
 from nija_trading.domain.apex.step import Rulebook
 from nija_trading.domain.market.candles import Candles, timeframe_ms
 from nija_trading.domain.matching.codec import fill_to
+from nija_trading.domain.matching.money import as_float, units
 from nija_trading.domain.matching.terms import COINBASE
 from nija_trading.domain.records import PAPER_CASH, Order, PaperAccount, Position, Trade
 from nija_trading.domain.standing import limits_of
@@ -73,6 +78,21 @@ class Case:
         pairs = list(self.settings["allowed_pairs"])
         feeds = {symbol: candles for symbol, candles in load_folder(folder).items() if symbol in pairs}
         return simulate(feeds, rules, PAPER_CASH, pairs)
+
+    def command(self, folder: Path) -> list[str]:
+        """`nija backtest` over the same files under the same limits."""
+        limits = limits_of(TradingSettings.model_validate(self.settings), registration_defaults(0)[0])
+        files = [next(folder.glob(f"{symbol}_*.csv")) for symbol in self.settings["allowed_pairs"]]
+        bounds = {
+            "--max-position-usd": None if limits.position_value is None else as_float(limits.position_value),
+            "--max-positions": limits.positions,
+            "--max-daily-trades": limits.daily_trades,
+            "--max-daily-loss-usd": None if limits.daily_loss is None else as_float(limits.daily_loss),
+        }
+        command = ["backtest", "--strategy", "apex_v72", "--risk-profile", self.risk.value]
+        command += ["--cash", repr(as_float(PAPER_CASH))]
+        command += [part for file in files for part in ("--candles", str(file))]
+        return command + [part for name, bound in bounds.items() if bound is not None for part in (name, str(bound))]
 
     @property
     def timeframe_ms(self) -> int:
@@ -163,9 +183,28 @@ def bare(fill: Mapping[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def check(data_dir: Path, user_id: str, expected: Simulation) -> None:
+def told_by_the_command(case: Case, folder: Path, out: Path) -> list[Fills]:
+    """(time, price, quantity, reason) of every fill of every closed trade, as `nija backtest --json` has them."""
+    nija = Path(sys.executable).with_name("nija")
+    done = subprocess.run(
+        [nija, *case.command(folder), "--json", out], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return sorted(
+        [(trade["opened_at"], trade["entry_price"], units(trade["quantity"]), "entry")]
+        + [(each["at"], each["price"], units(each["quantity"]), each["reason"]) for each in trade["exits"]]
+        for trade in json.loads(out.read_text())["trades"]
+    )
+
+
+def check(case: Case, folder: Path, data_dir: Path, user_id: str, expected: Simulation) -> None:
     """The store has exactly the backtest's fills, cash and open positions, and no order that is not over."""
     trades, positions, orders, book = asyncio.run(stored(data_dir, user_id))
+    assert sorted(
+        [(iso(fill["market_time"]), fill["price"], fill["quantity"], fill["reason"]) for fill in trade.fills]
+        for trade in trades
+        if trade.status == "closed"
+    ) == told_by_the_command(case, folder, data_dir.parent / "backtest.json")
     assert {trade.status for trade in trades} <= {"open", "closed", "cancelled"}
     assert fills_of(trades, "closed") == sorted([bare(fill_to(f)) for f in t.fills] for t in expected.trades)
     assert fills_of(trades, "open") == sorted([bare(fill_to(f)) for f in t.fills] for t in expected.open_trades)
@@ -200,7 +239,7 @@ def test_a_replay_makes_exactly_the_backtests_trades(tmp_path: Path, name: str, 
         start_bot(user, case)
         wait_for("the replay has ended", lambda: over(user), 240, every=0.7)
         assert platform.process.stop() == 0
-    check(platform.data_dir, user.user_id, expected)
+    check(case, candles, platform.data_dir, user.user_id, expected)
 
 
 @pytest.mark.slow
@@ -226,4 +265,4 @@ def test_a_replay_killed_half_way_makes_exactly_the_backtests_trades(tmp_path: P
         wait_for("the replay has ended", lambda: over(user), 240, every=0.5)
         assert platform.process.stop() == 0
     assert kills >= 2, "the replay was over before it was killed twice"
-    check(platform.data_dir, user.user_id, expected)
+    check(case, candles, platform.data_dir, user.user_id, expected)
