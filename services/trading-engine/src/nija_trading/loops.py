@@ -13,6 +13,7 @@ import structlog
 from nija_common.bus.port import BusUnavailable, Edge, TopicPartition
 from nija_common.events.topics import TRADING_COMMANDS
 from nija_common.runtime.manifest import Task
+from nija_common.telemetry import metrics
 from nija_common.values.clock import until
 from nija_trading.deps import Deps
 from nija_trading.handlers import pool
@@ -97,6 +98,7 @@ async def _patiently(what: str, turn: Callable[[Worker], Awaitable[float | None]
     try:
         return await turn(worker)
     except TRANSIENT as error:
+        metrics.LOOP_FAILURES.labels("trading-engine", f"worker-{what}").inc()
         log.warning("worker_turn_failed", what=what, reason=repr(error))
         await asyncio.sleep(PAUSE_S)
         return None
