@@ -30,6 +30,9 @@ POLL_S = 0.5
 async def run_worker(deps: Deps) -> None:
     """One worker, until cancelled; then its leases are given back."""
     worker = Worker(deps, deps.market)
+    # Asked for when somebody looks: never older than that.
+    metrics.SHARDS_HELD.set_function(lambda: len(worker.shards))
+    metrics.BOTS_RUNNING.set_function(lambda: len(worker.bots()))
     try:
         async with asyncio.TaskGroup() as group:
             worker.spawn = group.create_task

@@ -269,7 +269,8 @@ class Session:
             age_s = max(0.0, (self._deps.clock.now_ms() - origin.time_ms) / 1000)
             SOCKET_DELIVERY_SECONDS.observe(age_s)
             user_id = None if claims is None else claims.user_id
-            log.debug("told", event_id=origin.event_id, user_id=user_id, ms=round(age_s * 1000))
+            told = {"event_id": origin.event_id, "request_id": origin.request_id, "user_id": user_id}
+            log.debug("told", **told, ms=round(age_s * 1000))
 
     async def _close(self, closing: Closing) -> None:
         SOCKET_CLOSES.labels(str(closing.code)).inc()

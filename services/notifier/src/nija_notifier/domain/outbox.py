@@ -24,9 +24,10 @@ class Closing(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Where a frame comes from: the event's moment (UTC milliseconds) and the trace that it is a part of."""
+    """Where a frame comes from: the event, its moment (UTC milliseconds), and the story and the trace that it belongs to."""
 
     event_id: str
+    request_id: str
     time_ms: int
     traceparent: str | None
 

@@ -24,7 +24,8 @@ from nija_notifier.domain.trade_updates import TradeEvent, TradeUpdate
 
 def trade_happened(deps: Deps, received: Received[TradeEvent]) -> None:
     """Kept for who comes back; one frame for all sockets of the user that follow `trades`."""
-    origin = Origin(received.id, received.time_ms, current_context().traceparent or received.traceparent)
+    traceparent = current_context().traceparent or received.traceparent
+    origin = Origin(received.id, received.correlation_id, received.time_ms, traceparent)
     deps.hub.trade(TradeUpdate(received.event, received.partition, received.offset, origin), deps.clock.monotonic())
 
 

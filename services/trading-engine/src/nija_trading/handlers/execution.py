@@ -10,6 +10,8 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import structlog
+
 from nija_common.errors import ErrorCode, NijaError, unavailable
 from nija_common.events.base import Event
 from nija_common.storage.unit_of_work import UnitOfWork
@@ -29,6 +31,8 @@ from nija_trading.handlers import watching
 from nija_trading.handlers.commands import story_of
 from nija_trading.handlers.memory import Bot, Memory, mark_of, recall, seen, step_seen
 from nija_trading.ports import Market
+
+log = structlog.get_logger(__name__)
 
 R = TypeVar("R")
 
@@ -94,9 +98,10 @@ async def settle(deps: Deps, bot: Bot) -> None:
 
 async def obey(deps: Deps, bot: Bot, command: Command) -> None:
     """Takes a command; row and effect end in one unit of work, then what it sent is settled."""
-    with continued(f"command {command.kind}", story_of(command)):
+    with continued(f"command {command.kind}", story_of(command), user_id=bot.user_id):
         bot.memory = await deps.work.run(_obey, deps, Errand(bot, command.id), queue=bot.user_id)
         await settle(deps, bot)
+        log.debug("command_obeyed", command=command.kind, command_id=command.id)
 
 
 async def resume(deps: Deps, bot: Bot) -> None:

@@ -44,7 +44,6 @@ async def step(worker: Worker) -> float:
     due = worker.market.due(clock, await deps.storage.now_ms())
     await gathered(_catch_up(worker, shard, due) for shard in list(worker.shards.values()))
     await _tell_marks(worker, due)
-    metrics.BOTS_RUNNING.set(len(worker.bots()))
     following = worker.market.after(due)
     if following is None:
         return 1.0
