@@ -33,6 +33,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self._spans: list[Span] = []
+        self._bodies: list[bytes] = []
         self._lock = threading.Lock()
         receiver = self
 
@@ -57,6 +58,11 @@ class Receiver:
         with self._lock:
             return list(self._spans)
 
+    def bodies(self) -> bytes:
+        """Every byte of it, as it was sent."""
+        with self._lock:
+            return b"".join(self._bodies)
+
     def _take(self, body: bytes) -> None:
         found = [
             Span(
@@ -74,6 +80,7 @@ class Receiver:
         ]
         with self._lock:
             self._spans += found
+            self._bodies.append(body)
 
     def start(self) -> None:
         self._thread.start()
