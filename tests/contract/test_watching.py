@@ -171,6 +171,23 @@ def test_prometheus_understands_every_expression_of_the_dashboards(promtool: str
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_collector_is_wired_from_what_it_declares() -> None:
+    config = loaded(WATCHING / "otel/collector.yml")
+    assert set(config["service"]["extensions"]) <= config["extensions"].keys()
+    for pipeline in config["service"]["pipelines"].values():
+        for kind in ("receivers", "processors", "exporters"):
+            assert set(pipeline[kind]) <= config[kind].keys()
+            assert pipeline[kind]
+
+
+def test_grafana_is_told_where_metrics_and_dashboards_are() -> None:
+    provisioning = WATCHING / "grafana/provisioning"
+    sources = loaded(provisioning / "datasources/nija.yml")["datasources"]
+    assert [each["type"] for each in sources if each.get("isDefault")] == ["prometheus"]
+    (provider,) = loaded(provisioning / "dashboards/nija.yml")["providers"]
+    assert provider["options"]["path"].endswith("/dashboards")
+
+
 def test_what_is_generated_is_fresh(tmp_path: Path) -> None:
     subprocess.run([sys.executable, ROOT / "scripts/dashboards.py", tmp_path], check=True)
     subprocess.run([sys.executable, ROOT / "scripts/slo_rules.py", tmp_path / "slo.yml"], check=True)

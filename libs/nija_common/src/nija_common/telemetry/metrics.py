@@ -41,7 +41,9 @@ KEYS_PARKED = Counter("nija_keys_parked", "Keys set aside after an event that ca
 PARKED_KEYS = Gauge("nija_parked_keys", "Keys of a group that are set aside now.", ["group"])
 SUBSCRIPTION_SUSPENDED = Gauge("nija_subscription_suspended", "1 while too many keys were parked.", ["group", "topic"])
 
-OUTBOX_ROWS = Gauge("nija_outbox_rows", "Committed events not yet on the bus.", ["service"])
+OUTBOX_ROWS = Gauge(
+    "nija_outbox_rows", "Committed events not yet on the bus (the embedded platform has no outbox).", ["service"]
+)
 OUTBOX_AGE_SECONDS = Gauge("nija_outbox_age_seconds", "Age of the oldest of them.", ["service"])
 OUTBOX_FAILURES = Counter("nija_outbox_failures", "Failed tries to publish.", ["service"])
 
