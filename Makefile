@@ -68,9 +68,11 @@ bench: setup ## Measure: runs every benchmarks/bench_*.py
 sdks: setup ## Write the generated parts of both SDKs again, from the API document
 	@$(BIN)/python -m nija_cli.sdks
 
-docs: setup ## Write the generated documents again (the API document, events, settings, which test shows what)
+docs: setup ## Write what is generated again (API document, events, settings, which test shows what; objectives, dashboards)
 	@$(BIN)/python -m nija_cli.documents
 	@$(BIN)/python scripts/api_coverage.py
+	@$(BIN)/python scripts/slo_rules.py
+	@$(BIN)/python scripts/dashboards.py
 
 clean: ## Remove .venv, .tools, caches (not .nija, the data of `make run`)
 	rm -rf sdks/typescript/node_modules sdks/typescript/dist .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

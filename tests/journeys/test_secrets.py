@@ -1,4 +1,4 @@
-"""Planted secrets are found nowhere in the clear: no store, no topic, no log, no mail, no answer (promise 28).
+"""Planted secrets are found nowhere in the clear: no store, no topic, no log, no trace, no mail, no answer (promise 28).
 
 A user lives through everything that takes a secret: a password, a session, a webhook key, broker keys, a reset. Then
 all that is left of it is searched. What is meant to be told once is not counted where it was told: the tokens and the
@@ -21,17 +21,25 @@ from pymongo import MongoClient
 from nija_common.testing.exchange import RunningExchange
 from nija_common.testing.exchange import kraken_private as kraken
 from nija_common.testing.platforms import Distributed, Embedded, wait_for
+from nija_common.testing.traces import Receiver, receiving
 
 PASSWORD = "Canary-Meadow-Station-4711"
 NEW_PASSWORD = "Canary-Harbour-Lantern-0815"
 
 
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as listening:
+        yield listening
+
+
 @pytest.fixture(params=["embedded", pytest.param("distributed", marks=[pytest.mark.kafka, pytest.mark.mongo])])
 def traced(
-    request: pytest.FixtureRequest, tmp_path: Path, fake_exchange: RunningExchange
+    request: pytest.FixtureRequest, tmp_path: Path, fake_exchange: RunningExchange, receiver: Receiver
 ) -> Iterator[Embedded | Distributed]:
-    """A platform of either kind whose Kraken is the fake exchange, and whose logs say all they can say."""
+    """A platform of either kind whose Kraken is the fake exchange, and whose logs and traces say all they can say."""
     env = {"NIJA_BROKERS__KRAKEN__BASE_URL": fake_exchange.base_url, "NIJA_LOG_LEVEL": "debug"}
+    env |= {"NIJA_OTLP_ENDPOINT": receiver.endpoint, "NIJA_TRACE_RATIO": "1"}
     if request.param == "embedded":
         mail = {"NIJA_MAIL_DIR": str(tmp_path / "mail")}
         with Embedded(tmp_path, options=["--market", "replay", "--speed", "300"], env=env | mail) as embedded:
@@ -114,7 +122,7 @@ async def _records(bootstrap: str, names: str) -> bytes:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_planted_secrets_are_found_nowhere_in_the_clear(
-    traced: Embedded | Distributed, tmp_path: Path, fake_exchange: RunningExchange
+    traced: Embedded | Distributed, tmp_path: Path, fake_exchange: RunningExchange, receiver: Receiver
 ) -> None:
     witness, mails = Witness(traced.url), tmp_path / "mail"
     witness.planted |= {"password": PASSWORD, "new password": NEW_PASSWORD}
@@ -157,6 +165,8 @@ def test_planted_secrets_are_found_nowhere_in_the_clear(
     assert any(b"canary@nija.example" in content for _, content in searched), "nothing was searched"
     assert any(b"user.snapshot" in content for _, content in searched), "no topic was searched"
     searched += [(f"the log of {process.name}", process.log.read_bytes()) for process in processes]
+    assert any(span.name == "POST /api/v1/auth/login" for span in receiver.spans()), "no trace was searched"
+    searched += [("the traces", receiver.bodies())]
     searched += [("what processes say", "".join(process.said for process in processes).encode())]
     searched += [("an answer", answer) for answer in witness.answers]
     for mail in mails.rglob("*"):

@@ -1,4 +1,4 @@
-"""Writes the generated documents: docs/events.md, docs/settings.md, docs/openapi.json, docs/schemas/.
+"""Writes the generated documents: docs/events.md, docs/settings.md, docs/openapi.json, docs/asyncapi.json, docs/schemas/.
 
     python -m nija_cli.documents [FOLDER]
 
@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from nija_cli import async_document
 from nija_cli.api_document import api_document
 from nija_cli.services import SERVICES
 from nija_common.events.base import Event
@@ -30,6 +31,7 @@ def documents() -> dict[str, str]:
     """Every generated file: path below docs/ -> text."""
     out = {"events.md": events_page(), "settings.md": settings_page()}
     out["openapi.json"] = json.dumps(api_document(), indent=1, ensure_ascii=False) + "\n"
+    out["asyncapi.json"] = async_document.text()
     for event in EVENTS:
         schema = event.model_json_schema(mode="serialization")
         schema["description"] = inspect.cleandoc(event.__doc__ or "")

@@ -32,7 +32,7 @@ async def serve(name: str, host: str, port: int) -> None:
     parts = parts_served_as(name, env)
     service = parts[0].service
     configure_logging(settings.log_level)
-    configure_tracing(name, settings.otlp_endpoint)
+    configure_tracing(name, settings.otlp_endpoint, settings.trace_ratio)
     sealer = sealer_of(settings, may_make=False)
     clock = SystemClock()
     sock = listen(host, port)

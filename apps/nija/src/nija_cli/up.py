@@ -51,7 +51,7 @@ async def up(options: Options) -> None:
             "NIJA_STORE, NIJA_BUS: `nija up` runs on its own file; use `nija serve` with MongoDB and Kafka"
         )
     configure_logging(settings.log_level)
-    configure_tracing("platform", settings.otlp_endpoint)
+    configure_tracing("platform", settings.otlp_endpoint, settings.trace_ratio)
     parts = all_parts(env)
     sealer = sealer_of(settings, may_make=True)
     clock = SystemClock()

@@ -13,6 +13,7 @@ import structlog
 from nija_common.bus.port import BusUnavailable, Edge, TopicPartition
 from nija_common.events.topics import TRADING_COMMANDS
 from nija_common.runtime.manifest import Task
+from nija_common.telemetry import metrics
 from nija_common.values.clock import until
 from nija_trading.deps import Deps
 from nija_trading.handlers import pool
@@ -29,6 +30,9 @@ POLL_S = 0.5
 async def run_worker(deps: Deps) -> None:
     """One worker, until cancelled; then its leases are given back."""
     worker = Worker(deps, deps.market)
+    # Asked for when somebody looks: never older than that.
+    metrics.SHARDS_HELD.set_function(lambda: len(worker.shards))
+    metrics.BOTS_RUNNING.set_function(lambda: len(worker.bots()))
     try:
         async with asyncio.TaskGroup() as group:
             worker.spawn = group.create_task
@@ -97,6 +101,7 @@ async def _patiently(what: str, turn: Callable[[Worker], Awaitable[float | None]
     try:
         return await turn(worker)
     except TRANSIENT as error:
+        metrics.LOOP_FAILURES.labels("trading-engine", f"worker-{what}").inc()
         log.warning("worker_turn_failed", what=what, reason=repr(error))
         await asyncio.sleep(PAUSE_S)
         return None

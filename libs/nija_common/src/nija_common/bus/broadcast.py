@@ -17,6 +17,7 @@ from nija_common.bus.port import Bus, BusUnavailable, Edge, Record, Start, Topic
 from nija_common.events.codec import Codec, Undecodable
 from nija_common.runtime.manifest import Subscription
 from nija_common.telemetry import metrics
+from nija_common.telemetry.spans import processing
 from nija_common.values.clock import Clock
 
 log = structlog.get_logger(__name__)
@@ -95,6 +96,20 @@ class BroadcastReader:
             metrics.EVENTS_SKIPPED.labels(self._name, record.topic, "undecodable").inc()
             log.error("broadcast_undecodable", reader=self._name, topic=record.topic, reason=str(error))
             return
-        handler = None if received is None else handlers.get(type(received.event))
-        if handler is not None:
+        if received is None:
+            return
+        handler = handlers.get(type(received.event))
+        if handler is None:
+            return
+        if received.traceparent is None:
+            # A reading that concerns everybody, and there are many: it begins no trace in every process.
+            handler(self._deps, received)
+            return
+        with processing(
+            record.topic,
+            group=self._name,
+            event_type=received.event.type,
+            event_id=received.id,
+            traceparent=received.traceparent,
+        ):
             handler(self._deps, received)

@@ -9,13 +9,13 @@ because the position is committed with them.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from opentelemetry import propagate, trace
 
 from nija_common.bus.parked import ParkedKey, forwarded, parked_id
 from nija_common.bus.port import Bus, BusUnavailable, Member, NotOwner, Record, TopicPartition
@@ -29,10 +29,10 @@ from nija_common.storage.reads import SplitBatch
 from nija_common.storage.unit_of_work import UnitOfWork, Work, current
 from nija_common.telemetry import metrics
 from nija_common.telemetry.context import Context, in_context
+from nija_common.telemetry.spans import processing
 from nija_common.values.clock import Clock
 
 log = structlog.get_logger(__name__)
-tracer = trace.get_tracer("nija.consumer")
 
 BATCH = 100
 POLL_S = 1.0
@@ -99,6 +99,8 @@ class ConsumerRunner:
         self._parked_at: dict[str, deque[float]] = {name: deque() for name in self._topics}
         self._suspended: set[str] = set()
         self.joined = asyncio.Event()
+        for name in self._topics:
+            metrics.SUBSCRIPTION_SUSPENDED.labels(group, name).set(0)
 
     async def run(self) -> None:
         """Consumes until cancelled. A bus or a store that is away is waited for."""
@@ -116,6 +118,18 @@ class ConsumerRunner:
                 log.warning("consumer_waits", group=self._group, reason=str(error))
                 await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
                 failures += 1
+
+    @property
+    def group(self) -> str:
+        return self._group
+
+    @property
+    def topics(self) -> list[str]:
+        return list(self._topics)
+
+    def positions(self) -> dict[TopicPartition, int]:
+        """The next offset to apply of every partition that is assigned here."""
+        return {place: state.next_offset for place, state in self._places.items()}
 
     async def assigned(self, places: frozenset[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Starts each partition where the last commit left it."""
@@ -250,10 +264,17 @@ class ConsumerRunner:
         end = batch[done - 1].offset + 1
         uow.applied(Progress(self._group, place.topic, place.partition, end, seqs, found))
         await self._work.commit(uow)
+        self._note_age(place.topic, opened[:done])
         for item in opened[:done]:
             if item.received is not None:
                 metrics.EVENTS_HANDLED.labels(self._group, place.topic, item.received.event.type).inc()
         return done
+
+    def _note_age(self, topic: str, done: list[_Opened]) -> None:
+        oldest = next((item.received.time_ms for item in done if item.received is not None), None)
+        if oldest is not None:
+            age_s = max(0.0, (self._clock.now_ms() - oldest) / 1000)
+            metrics.EVENT_AGE_SECONDS.labels(self._group, topic).observe(age_s)
 
     async def _one(
         self,
@@ -286,16 +307,26 @@ class ConsumerRunner:
         if received is None or handler is None:
             metrics.EVENTS_SKIPPED.labels(self._group, topic.name, "no_handler").inc()
             return
-        await self._handle(handler, received, uow)
+        await self._handle(topic.name, handler, received, uow)
 
-    async def _handle(self, handler: Any, received: Received[Event], uow: UnitOfWork) -> None:
-        carrier = {"traceparent": received.traceparent} if received.traceparent else {}
+    async def _handle(self, topic: str, handler: Any, received: Received[Event], uow: UnitOfWork) -> None:
+        event = received.event
         with (
-            tracer.start_as_current_span(f"{received.event.type} {self._group}", context=propagate.extract(carrier)),
+            processing(
+                topic,
+                group=self._group,
+                event_type=event.type,
+                event_id=received.id,
+                traceparent=received.traceparent,
+            ),
             in_context(Context(received.correlation_id, received.id, received.traceparent)),
-            structlog.contextvars.bound_contextvars(request_id=received.correlation_id, event_id=received.id),
+            structlog.contextvars.bound_contextvars(
+                request_id=received.correlation_id, event_id=received.id, user_id=getattr(event, "user_id", None)
+            ),
         ):
             await handler(self._deps, received, uow)
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("event_handled", group=self._group, topic=topic, type=event.type)
 
     async def _set_aside(
         self, record: Record, held: ParkedKey | None, parked: dict[str, ParkedKey], reason: str, uow: UnitOfWork

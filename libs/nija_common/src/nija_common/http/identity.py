@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+import structlog
 from fastapi import Depends, Request
 
 from nija_common.errors import ErrorCode, NijaError
@@ -30,7 +31,9 @@ class Client:
 async def caller(request: Request) -> Claims:
     """The verified claims. Raises TOKEN_INVALID, TOKEN_EXPIRED, SERVICE_UNAVAILABLE."""
     verifier: TokenVerifier = request.app.state.tokens
-    return await verifier.verify(bearer_token(request.headers.get("authorization")))
+    claims = await verifier.verify(bearer_token(request.headers.get("authorization")))
+    structlog.contextvars.bind_contextvars(user_id=claims.user_id)
+    return claims
 
 
 async def admin(claims: Annotated[Claims, Depends(caller)]) -> Claims:

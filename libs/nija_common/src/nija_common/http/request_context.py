@@ -8,10 +8,11 @@ from typing import Any
 
 import structlog
 from opentelemetry import propagate, trace
+from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from nija_common.runtime.manifest import AsgiApp
 from nija_common.telemetry.context import Context, in_context
-from nija_common.telemetry.metrics import HTTP_REQUESTS, HTTP_SECONDS
+from nija_common.telemetry.metrics import HTTP_IN_FLIGHT, HTTP_REQUESTS, HTTP_SECONDS
 from nija_common.values.ids import new_id
 
 log = structlog.get_logger("nija.access")
@@ -19,6 +20,27 @@ tracer = trace.get_tracer("nija.http")
 
 _SANE = re.compile(r"^[A-Za-z0-9._-]{8,128}$")
 REQUEST_ID_HEADER = b"x-request-id"
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
+
+
+def method_of(scope: Any) -> str:
+    """The method as logs, metrics and spans name it: one that HTTP does not know is `other`, as anybody may invent more."""
+    method: str = scope["method"]
+    return method if method in _METHODS else "other"
+
+
+def answered(span: trace.Span, method: str, route: str | None, status: int, request_id: str) -> None:
+    """Names the span of a request and says what came of it, after OpenTelemetry's conventions for HTTP servers."""
+    if not span.is_recording():
+        return
+    span.update_name(method if route is None else f"{method} {route}")
+    span.set_attributes(
+        {"http.request.method": method, "http.response.status_code": status, "nija.request_id": request_id}
+    )
+    if route is not None:
+        span.set_attribute("http.route", route)
+    if status >= 500:
+        span.set_status(Status(StatusCode.ERROR))
 
 
 def request_id_of(headers: list[tuple[bytes, bytes]]) -> str:
@@ -37,6 +59,7 @@ class RequestContextMiddleware:
     def __init__(self, app: AsgiApp, service: str) -> None:
         self._app = app
         self._service = service
+        self._in_flight = HTTP_IN_FLIGHT.labels(service)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -55,17 +78,32 @@ class RequestContextMiddleware:
                 message = {**message, "headers": [*kept, (REQUEST_ID_HEADER, request_id.encode())]}
             await send(message)
 
-        name = f"{scope['method']} {self._service}"
+        method = method_of(scope)
         with (
-            tracer.start_as_current_span(name, context=propagate.extract(carrier)),
+            tracer.start_as_current_span(method, context=propagate.extract(carrier), kind=SpanKind.SERVER) as span,
             in_context(Context(correlation_id=request_id)),
             structlog.contextvars.bound_contextvars(request_id=request_id),
         ):
+            self._in_flight.inc()
             try:
                 await self._app(scope, receive, send_with_id)
             finally:
+                self._in_flight.dec()
+                # Bound by `identity.caller`, so that every line of the request says whose it is; this one as well.
+                user_id = structlog.contextvars.get_contextvars().get("user_id")
+                structlog.contextvars.unbind_contextvars("user_id")
                 seconds = time.perf_counter() - started
-                route = getattr(scope.get("route"), "path", "none")
-                HTTP_REQUESTS.labels(self._service, scope["method"], route, str(status)).inc()
+                found = getattr(scope.get("route"), "path", None)
+                route = found or "none"
+                answered(span, method, found, status, request_id)
+                HTTP_REQUESTS.labels(self._service, method, route, str(status)).inc()
                 HTTP_SECONDS.labels(self._service, route).observe(seconds)
-                log.info("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 2))
+                log.info(
+                    "request",
+                    service=self._service,
+                    method=method,
+                    route=route,
+                    status=status,
+                    ms=round(seconds * 1000, 2),
+                    user_id=user_id,
+                )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import structlog
@@ -16,6 +17,7 @@ log = structlog.get_logger(__name__)
 
 FAILURES_ALLOWED = 5
 LEAST_LEASE_S = 15.0
+LAG_EVERY_S = 0.25
 
 
 async def run_loop(loop: Loop, *, service: str, deps: Any, storage: Storage, clock: Clock, holder: str) -> None:
@@ -33,6 +35,15 @@ async def run_loop(loop: Loop, *, service: str, deps: Any, storage: Storage, clo
             if failures >= FAILURES_ALLOWED:
                 raise
         await clock.sleep(loop.every_s)
+
+
+async def watch_lag() -> None:
+    """Until cancelled, how late this event loop comes to what is due: what every request and event here waits for."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + LAG_EVERY_S
+        await asyncio.sleep(LAG_EVERY_S)
+        metrics.LOOP_LAG_SECONDS.observe(max(0.0, loop.time() - due))
 
 
 async def turn(loop: Loop, *, deps: Any, storage: Storage, holder: str) -> bool:

@@ -23,6 +23,7 @@ from nija_common.bus.broadcast import BroadcastReader
 from nija_common.bus.consumer import ConsumerRunner
 from nija_common.bus.parked import ParkedKey
 from nija_common.bus.port import BusUnavailable, TopicPartition
+from nija_common.bus.watch import watch_group
 from nija_common.errors import NijaError, SettingsError
 from nija_common.events import topics
 from nija_common.events.catalogue import codec
@@ -33,7 +34,7 @@ from nija_common.http.health import Check, Health
 from nija_common.http.idempotency import Idempotency
 from nija_common.runtime.freshness import Freshness
 from nija_common.runtime.infrastructure import Infrastructure
-from nija_common.runtime.loops import run_loop
+from nija_common.runtime.loops import run_loop, watch_lag
 from nija_common.runtime.manifest import AsgiApp, Role, Service
 from nija_common.runtime.platform import LocalApps, Platform
 from nija_common.runtime.settings import Block, PlatformSettings
@@ -44,6 +45,7 @@ from nija_common.storage.port import Storage
 from nija_common.storage.reads import ReadsOwnWrites
 from nija_common.storage.remembered import IdempotentRequest
 from nija_common.storage.unit_of_work import Work
+from nija_common.telemetry import metrics
 from nija_common.values.clock import Clock
 from nija_common.values.ids import new_id
 
@@ -206,6 +208,7 @@ async def _open(stack: AsyncExitStack, node: Node, part: Part) -> Running:
         node.local.apps[service.name] = app
     running = Running(part, storage, work, deps, app)
     for name, role in part.roles.items():
+        metrics.ROLE.labels(service.name, name).set(1)
         running.runners += _runners(node, part, name, role, storage, work, deps)
         running.readers += _readers(node, part, name, role, deps)
     return running
@@ -277,9 +280,10 @@ def _readers(node: Node, part: Part, name: str, role: Role, deps: Any) -> list[B
 
 def _coroutines(node: Node) -> list[tuple[str, Any]]:
     """Everything that runs for as long as the process does."""
-    found: list[tuple[str, Any]] = []
+    found: list[tuple[str, Any]] = [("loop lag", watch_lag())]
     for name, running in node.running.items():
         found += [(f"{name} consumer", runner.run()) for runner in running.runners]
+        found += [(f"{name} consumer watch", _watch(node, running, runner)) for runner in running.runners]
         found += [(f"{name} reader", reader.run()) for reader in running.readers]
         for role in running.part.roles.values():
             found += [(f"{name} {task.name}", task.run(running.deps)) for task in role.tasks]
@@ -311,6 +315,17 @@ def _coroutines(node: Node) -> list[tuple[str, Any]]:
     if node.infrastructure.prune is not None:
         found.append(("prune", _prune(node)))
     return found
+
+
+async def _watch(node: Node, running: Running, runner: ConsumerRunner) -> None:
+    await watch_group(
+        runner.group,
+        runner.topics,
+        runner.positions,
+        bus=node.infrastructure.bus,
+        storage=running.storage,
+        clock=node.clock,
+    )
 
 
 async def _prune(node: Node) -> None:

@@ -47,6 +47,12 @@ class PlatformSettings(Block):
     jwks_url: str | None = Field(None, description="Where a service fetches auth's public keys.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     otlp_endpoint: str | None = Field(None, description="OpenTelemetry collector (OTLP over HTTP) for traces.")
+    trace_ratio: float = Field(
+        0.1,
+        ge=0.0,
+        le=1.0,
+        description="Part of the traces that begin here which is recorded and sent; one begun elsewhere goes by its own.",
+    )
     metrics_port: int = Field(
         0,
         ge=-1,

@@ -20,6 +20,7 @@ from nija_common.storage import mongo_commit, mongo_rights, mongo_schema
 from nija_common.storage.mongo_blobs import MongoBlobs
 from nija_common.storage.mongo_errors import translated
 from nija_common.storage.mongo_outbox import Bell, MongoOutbox
+from nija_common.storage.mongo_pool import PoolUse
 from nija_common.storage.mongo_query import Select
 from nija_common.storage.mongo_schema import APPLIED, META, PROGRESS, Raw, database_name, from_raw
 from nija_common.storage.port import Commit, Draw, Lease, Page, Range
@@ -54,6 +55,7 @@ class MongoServer:
                 retryWrites=True,
                 tz_aware=True,
                 appname="nija",
+                event_listeners=[PoolUse()],
             )
         except (ConfigurationError, InvalidURI, ValueError):
             # The driver's text may repeat the URL, which may hold a password.

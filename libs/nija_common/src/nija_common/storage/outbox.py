@@ -82,6 +82,8 @@ class Relay:
         try:
             await self._first_to_end(self._keep(lease), self._relay(lease))
         finally:
+            # Whoever leads next measures; what this process has seen is no more to be added to that.
+            self._measure(())
             await asyncio.shield(self._give_back(lease))
 
     async def _first_to_end(self, *parts: Awaitable[None]) -> None:
@@ -176,6 +178,10 @@ class Relay:
         delay = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
         self._failures += 1
         metrics.OUTBOX_FAILURES.labels(self._service).inc()
+        if isinstance(error, BusUnavailable):
+            # While the bus is away nobody may have come as far as the rows, and it is then that they grow old.
+            with suppress(NijaError):
+                self._measure(await self._outbox.pending(BATCH))
         tell = log.error if self._failures % ALARM_AFTER == 0 else log.warning
         tell("outbox_waits", service=self._service, failures=self._failures, delay_s=delay, reason=str(error))
         await asyncio.sleep(delay)

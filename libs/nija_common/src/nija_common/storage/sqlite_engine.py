@@ -21,6 +21,7 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from nija_common.errors import ErrorCode, NijaError, unavailable
+from nija_common.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -157,6 +158,8 @@ class Engine:
             self._begin_thread("sqlite-reader", self._serve, self._reads, connection)
         self._data_version = await self._aside(_data_version)
         self._watcher = asyncio.create_task(self._watch(), name="sqlite-watcher")
+        # Asked for when somebody looks, so writing costs nothing more.
+        metrics.STORE_WAITING.labels("sqlite").set_function(lambda: len(self._jobs))
 
     def _begin_thread(self, name: str, run: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=run, args=args, name=name, daemon=True)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+import structlog
 from opentelemetry import propagate, trace
 
 
@@ -42,9 +43,11 @@ def in_context(context: Context) -> Iterator[None]:
 
 
 @contextmanager
-def continued(name: str, context: Context) -> Iterator[None]:
-    """A piece of work that goes on with an earlier story (a stored command): a span in its trace, and its context."""
+def continued(name: str, context: Context, *, user_id: str) -> Iterator[None]:
+    """A piece of work that goes on with an earlier story (a stored command): a span in its trace, its context, and log
+    lines that say whose story it is."""
     carrier = {} if context.traceparent is None else {"traceparent": context.traceparent}
     span = trace.get_tracer("nija.stories").start_as_current_span(name, context=propagate.extract(carrier))
-    with span, in_context(context):
+    lines = structlog.contextvars.bound_contextvars(request_id=context.correlation_id, user_id=user_id)
+    with span, in_context(context), lines:
         yield

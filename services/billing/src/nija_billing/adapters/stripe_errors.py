@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import stripe
 
 from nija_billing.ports import CALL_DEADLINE_S, PaymentDeclined, PaymentsMisused, PaymentsUnavailable
+from nija_common.telemetry.metrics import STRIPE_CALLS
 
 
 def is_missing(error: stripe.InvalidRequestError) -> bool:
@@ -18,7 +19,24 @@ def is_missing(error: stripe.InvalidRequestError) -> bool:
 
 @asynccontextmanager
 async def translated() -> AsyncIterator[None]:
-    """Everything inside within the deadline, its exceptions as the port has them."""
+    """Everything inside within the deadline, its exceptions as the port has them; counted by outcome."""
+    outcome = "misused"
+    try:
+        async with _as_the_port_has_them():
+            yield
+        outcome = "ok"
+    except PaymentDeclined:
+        outcome = "declined"
+        raise
+    except PaymentsUnavailable:
+        outcome = "unavailable"
+        raise
+    finally:
+        STRIPE_CALLS.labels(outcome).inc()
+
+
+@asynccontextmanager
+async def _as_the_port_has_them() -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(CALL_DEADLINE_S):
             yield

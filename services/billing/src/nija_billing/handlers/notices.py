@@ -15,8 +15,9 @@ from nija_billing.domain.vendor import Notice, VendorSubscription
 from nija_billing.handlers import accounts
 from nija_billing.handlers.audit import VENDOR, audited
 from nija_billing.store import SeenNotice
-from nija_common.errors import unavailable
+from nija_common.errors import NijaError, unavailable
 from nija_common.storage.unit_of_work import UnitOfWork
+from nija_common.telemetry.metrics import STRIPE_WEBHOOKS
 from nija_common.values.times import DAY_MS
 
 log = structlog.get_logger(__name__)
@@ -29,9 +30,17 @@ async def receive(deps: Deps, body: bytes, signature: str | None) -> None:
     """Takes one signed body. Raises SERVICE_UNAVAILABLE without a configured secret, VALIDATION_ERROR for a bad one."""
     if deps.webhooks is None:
         raise unavailable("Stripe's webhook is not set up: it needs NIJA_STRIPE_WEBHOOK_SECRET.", 60)
-    notice = deps.webhooks.read(body, signature, deps.clock.now_ms())
-    if notice is not None:
-        await deps.work.run(apply_notice, deps, notice, published=True)
+    outcome = "failed"
+    try:
+        notice = deps.webhooks.read(body, signature, deps.clock.now_ms())
+        if notice is not None:
+            await deps.work.run(apply_notice, deps, notice, published=True)
+        outcome = "ignored" if notice is None else "applied"
+    except NijaError as error:
+        outcome = "refused" if error.status < 500 else "failed"
+        raise
+    finally:
+        STRIPE_WEBHOOKS.labels(outcome).inc()
 
 
 async def apply_notice(deps: Deps, notice: Notice, uow: UnitOfWork) -> None:

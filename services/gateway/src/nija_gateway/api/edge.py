@@ -12,10 +12,17 @@ from dataclasses import dataclass, field
 
 import structlog
 from opentelemetry import propagate, trace
+from opentelemetry.trace import SpanKind
 
-from nija_common.errors import NijaError, unavailable
-from nija_common.http.request_context import REQUEST_ID_HEADER, request_id_of
-from nija_common.telemetry.metrics import GATEWAY_REFUSALS, HTTP_REQUESTS, HTTP_SECONDS
+from nija_common.errors import ErrorCode, NijaError, unavailable
+from nija_common.http.request_context import REQUEST_ID_HEADER, answered, method_of, request_id_of
+from nija_common.telemetry.metrics import (
+    GATEWAY_REFUSALS,
+    HTTP_IN_FLIGHT,
+    HTTP_REQUESTS,
+    HTTP_SECONDS,
+    RATE_LIMIT_REFUSALS,
+)
 from nija_gateway.api import answers
 from nija_gateway.api.document import PAGES, Document
 from nija_gateway.api.headers import Inbound, RawHeaders, inward, rate_headers, read, trace_of
@@ -34,7 +41,6 @@ tracer = trace.get_tracer("nija.gateway")
 ASKS = 16
 """How often one request asks admission again; more means that tokens are taken away as fast as they are fetched."""
 LINGER_BYTES = 8 * MAX_BODY_BYTES
-_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
 _NO_ROUTE = "none"
 
 
@@ -52,6 +58,7 @@ class Call:
     path: str = ""
     admitted: Admitted = field(default_factory=Admitted)
     route: str = _NO_ROUTE
+    limit: LimitClass = LimitClass.USER
     code: str | None = None
 
     @property
@@ -67,6 +74,7 @@ class Edge:
         self._relay = Relay(deps)
         self._sockets = SocketEdge(deps)
         self._document = Document(deps)
+        self._in_flight = HTTP_IN_FLIGHT.labels("gateway")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -83,27 +91,36 @@ class Edge:
         call = Call(scope, receive, send, request_id_of(headers), inbound, address, scope["method"])
         parent = propagate.extract({"traceparent": inbound.traceparent}) if inbound.traceparent else None
         status = 500
-        try:
-            with tracer.start_as_current_span(f"{call.method} gateway", context=parent):
+        method = method_of(scope)
+        self._in_flight.inc()
+        with tracer.start_as_current_span(method, context=parent, kind=SpanKind.SERVER) as span:
+            try:
                 status = await self._answer(call)
-        finally:
-            seconds = time.perf_counter() - started
-            user_id = call.admitted.claims.user_id if call.admitted.claims is not None else None
-            self._deps.usage.count(user_id, status, seconds)
-            method = call.method if call.method in _METHODS else "other"
-            HTTP_REQUESTS.labels("gateway", method, call.route, str(status)).inc()
-            HTTP_SECONDS.labels("gateway", call.route).observe(seconds)
-            log.info(
-                "request",
-                method=method,
-                route=call.route,
-                status=status,
-                code=call.code,
-                ms=round(seconds * 1000, 2),
-                request_id=call.request_id,
-                address=call.address,
-                user_id=user_id,
-            )
+            finally:
+                self._in_flight.dec()
+                seconds = time.perf_counter() - started
+                route = None if call.route == _NO_ROUTE else call.route
+                answered(span, method, route, status, call.request_id)
+                self._note(call, method, status, seconds)
+
+    def _note(self, call: Call, method: str, status: int, seconds: float) -> None:
+        """What is counted and logged of every request."""
+        user_id = call.admitted.claims.user_id if call.admitted.claims is not None else None
+        self._deps.usage.count(user_id, status, seconds)
+        HTTP_REQUESTS.labels("gateway", method, call.route, str(status)).inc()
+        HTTP_SECONDS.labels("gateway", call.route).observe(seconds)
+        log.info(
+            "request",
+            service="gateway",
+            method=method,
+            route=call.route,
+            status=status,
+            code=call.code,
+            ms=round(seconds * 1000, 2),
+            request_id=call.request_id,
+            address=call.address,
+            user_id=user_id,
+        )
 
     async def _answer(self, call: Call) -> int:
         """Decides, relays or refuses; the status that was answered."""
@@ -114,6 +131,7 @@ class Edge:
             found = self._deps.routes.find(call.method, call.path)
             if found.route is not None and found.route.method != "SOCKET":
                 call.route = found.route.path
+                call.limit = found.route.limit
             await self._admit(call, found)
             if found.route is None or found.route.method == "SOCKET":
                 return await self._without_route(call, found)
@@ -203,6 +221,8 @@ class Edge:
     async def _refuse(self, call: Call, error: NijaError) -> int:
         call.code = error.code.value
         GATEWAY_REFUSALS.labels(error.code.value).inc()
+        if error.code is ErrorCode.RATE_LIMIT_EXCEEDED:
+            RATE_LIMIT_REFUSALS.labels(call.limit.value).inc()
         headers = self._own(call)
         allow = error.details.get("allow")
         if isinstance(allow, list):

@@ -7,7 +7,7 @@ import asyncio
 import structlog
 
 from nija_common.errors import NijaError, unavailable
-from nija_common.telemetry.metrics import GATEWAY_BREAKER_OPEN, GATEWAY_UPSTREAM_ERRORS
+from nija_common.telemetry.metrics import GATEWAY_BREAKER_OPEN, GATEWAY_IN_FLIGHT, GATEWAY_UPSTREAM_ERRORS
 from nija_gateway.api.answers import too_large, too_slow
 from nija_gateway.api.headers import RawHeaders, outward
 from nija_gateway.deps import Deps
@@ -97,6 +97,8 @@ class Relay:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
         self._circuits = {service: Circuit() for service in deps.upstreams}
+        for service, circuit in self._circuits.items():
+            _watch(service, circuit)
 
     async def __call__(
         self, route: Route, scope: Message, receive: Receive, send: Send, own: RawHeaders, *, head: bool
@@ -139,7 +141,6 @@ class Relay:
         was_open = circuit.open
         circuit.succeeded()
         if was_open:
-            GATEWAY_BREAKER_OPEN.labels(service).set(0)
             log.info("service_answers_again", service=service)
 
     def _failed(self, service: str, circuit: Circuit, kind: str, reason: str) -> None:
@@ -148,7 +149,6 @@ class Relay:
         GATEWAY_UPSTREAM_ERRORS.labels(service, kind).inc()
         log.warning("call_failed", service=service, kind=kind, reason=reason)
         if circuit.open and not was_open:
-            GATEWAY_BREAKER_OPEN.labels(service).set(1)
             log.error("service_cut_off", service=service)
 
     @staticmethod
@@ -160,6 +160,12 @@ class Relay:
         if body.gone:
             return GONE
         raise _service_away(service)
+
+
+def _watch(service: str, circuit: Circuit) -> None:
+    """The gauges are asked for when somebody looks, so a call costs nothing more."""
+    GATEWAY_BREAKER_OPEN.labels(service).set_function(lambda: circuit.open)
+    GATEWAY_IN_FLIGHT.labels(service).set_function(lambda: circuit.in_flight)
 
 
 def _service_away(service: str) -> NijaError:

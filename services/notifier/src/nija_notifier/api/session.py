@@ -11,10 +11,18 @@ from itertools import chain, repeat
 from typing import Any
 
 import structlog
+from opentelemetry import propagate, trace
+from opentelemetry.trace import SpanKind
 
 from nija_common.errors import ErrorCode, NijaError
 from nija_common.security.tokens import invalid_token
-from nija_common.telemetry.metrics import SOCKET_CLOSES, SOCKET_MESSAGES, SOCKETS_OPEN
+from nija_common.telemetry.metrics import (
+    RATE_LIMIT_REFUSALS,
+    SOCKET_CLOSES,
+    SOCKET_DELIVERY_SECONDS,
+    SOCKET_MESSAGES,
+    SOCKETS_OPEN,
+)
 from nija_notifier.deps import Deps
 from nija_notifier.domain.hub import Book, Connection
 from nija_notifier.domain.messages import (
@@ -30,11 +38,12 @@ from nija_notifier.domain.messages import (
     subscribed,
     unsubscribed,
 )
-from nija_notifier.domain.outbox import SLOW, Closing, Outbox
+from nija_notifier.domain.outbox import SLOW, Closing, Origin, Outbox
 from nija_notifier.handlers.books import load_book
 from nija_notifier.handlers.catching_up import catch_up
 
 log = structlog.get_logger(__name__)
+tracer = trace.get_tracer("nija.sockets")
 
 TOO_BIG = 1009
 TRY_LATER = 1013
@@ -135,8 +144,13 @@ class Session:
             else:
                 self._connection.refuse(error)
             return
-        if self._outbox.closing is None and self._deps.hub.signed_in(self._connection, claims) is None:
+        if self._outbox.closing is not None:
+            return
+        refusal = self._deps.hub.signed_in(self._connection, claims)
+        if refusal is None:
             self._answer(auth_success(claims.user_id, self._connection.channels))
+        elif refusal.code is ErrorCode.RATE_LIMIT_EXCEEDED:
+            RATE_LIMIT_REFUSALS.labels("sockets").inc()
 
     def _obey(self, message: Subscribe | Unsubscribe | Ping, tasks: asyncio.TaskGroup) -> None:
         match message:
@@ -226,8 +240,11 @@ class Session:
         try:
             async with asyncio.timeout(stall_s) as self._sending:
                 while (waiting := self._outbox.next()) is not None:
-                    kind, frame = waiting
-                    await self._send({"type": "websocket.send", "text": frame})
+                    kind, frame, origin = waiting
+                    if origin is None:
+                        await self._send({"type": "websocket.send", "text": frame})
+                    else:
+                        await self._tell(frame, origin)
                     _SENT[kind].inc()
                     count += 1
                     if count % LOOK_AFTER_FRAMES == 0 and self._outbox.closing is None:
@@ -237,6 +254,23 @@ class Session:
         finally:
             self._sending = None
             self._drained.set()
+
+    async def _tell(self, frame: str, origin: Origin) -> None:
+        """Sends what an event has brought about: the last span of its trace."""
+        carrier = {} if origin.traceparent is None else {"traceparent": origin.traceparent}
+        claims = self._connection.claims
+        with tracer.start_as_current_span(
+            "send /ws/v1",
+            context=propagate.extract(carrier),
+            kind=SpanKind.PRODUCER,
+            attributes={"messaging.operation.name": "send", "messaging.message.id": origin.event_id},
+        ):
+            await self._send({"type": "websocket.send", "text": frame})
+            age_s = max(0.0, (self._deps.clock.now_ms() - origin.time_ms) / 1000)
+            SOCKET_DELIVERY_SECONDS.observe(age_s)
+            user_id = None if claims is None else claims.user_id
+            told = {"event_id": origin.event_id, "request_id": origin.request_id, "user_id": user_id}
+            log.debug("told", **told, ms=round(age_s * 1000))
 
     async def _close(self, closing: Closing) -> None:
         SOCKET_CLOSES.labels(str(closing.code)).inc()

@@ -237,7 +237,7 @@ class Hub:
         user = self._users.get(update.user_id)
         for connection in user.followers("trades") if user else ():
             if connection.trades_after is not None and update.offset > connection.trades_after:
-                connection.outbox.say("trades", update.frame())
+                connection.outbox.say("trades", update.frame(), update.origin)
 
     # Alerts
 

@@ -23,6 +23,23 @@ class Closing(NamedTuple):
     reason: str
 
 
+class Origin(NamedTuple):
+    """Where a frame comes from: the event, its moment (UTC milliseconds), and the story and the trace that it belongs to."""
+
+    event_id: str
+    request_id: str
+    time_ms: int
+    traceparent: str | None
+
+
+class Waiting(NamedTuple):
+    """A frame that is to be sent; `kind` is the metrics' label."""
+
+    kind: str
+    frame: str
+    origin: Origin | None = None
+
+
 class Outbox:
     """`wake` is called whenever there is something to send; it must not block."""
 
@@ -31,12 +48,12 @@ class Outbox:
     def __init__(self, limit_bytes: int, wake: Callable[[], None]) -> None:
         self._limit = limit_bytes
         self._wake = wake
-        self._frames: deque[tuple[str, str]] = deque()
+        self._frames: deque[Waiting] = deque()
         self._positions: dict[str, LivePosition] = {}
         self._size = 0
         self.closing: Closing | None = None
 
-    def say(self, kind: str, frame: str) -> None:
+    def say(self, kind: str, frame: str, origin: Origin | None = None) -> None:
         """Adds a frame to the ordered ones (`kind` is the metrics' label). Beyond the bound the connection closes."""
         if self.closing is not None:
             return
@@ -45,7 +62,7 @@ class Outbox:
             self._positions.clear()
             self.close(SLOW, "The connection is too slow for its updates.")
             return
-        self._frames.append((kind, frame))
+        self._frames.append(Waiting(kind, frame, origin))
         self._size += len(frame)
         self._wake()
 
@@ -65,14 +82,14 @@ class Outbox:
             self._positions.clear()
             self._wake()
 
-    def next(self) -> tuple[str, str] | None:
-        """The next (kind, frame) to send, rendered only now; None when nothing waits."""
+    def next(self) -> Waiting | None:
+        """The next frame to send, rendered only now; None when nothing waits."""
         if self._frames:
-            kind, frame = self._frames.popleft()
-            self._size -= len(frame)
-            return kind, frame
+            waiting = self._frames.popleft()
+            self._size -= len(waiting.frame)
+            return waiting
         if self._positions:
-            return "positions", self._positions.pop(next(iter(self._positions))).frame()
+            return Waiting("positions", self._positions.pop(next(iter(self._positions))).frame())
         return None
 
     @property

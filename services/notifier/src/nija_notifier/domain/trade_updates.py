@@ -6,6 +6,7 @@ from nija_common.events.trading import TradeCancelled, TradeClosed, TradeOpened,
 from nija_common.values.money import price, quantity, units, usd
 from nija_common.values.times import iso
 from nija_notifier.domain.messages import update
+from nija_notifier.domain.outbox import Origin
 
 TradeEvent = TradeOpened | TradeReduced | TradeClosed | TradeCancelled
 
@@ -16,10 +17,11 @@ TRADE_EVENTS = (TradeOpened, TradeReduced, TradeClosed, TradeCancelled)
 class TradeUpdate:
     """One update of the channel: its event, and where it stands on the bus. The frame is built when first asked for."""
 
-    __slots__ = ("_frame", "event", "offset", "partition")
+    __slots__ = ("_frame", "event", "offset", "origin", "partition")
 
-    def __init__(self, event: TradeEvent, partition: int, offset: int) -> None:
+    def __init__(self, event: TradeEvent, partition: int, offset: int, origin: Origin | None = None) -> None:
         self.event = event
+        self.origin = origin
         self.partition = partition
         self.offset = offset
         self._frame: str | None = None

@@ -14,15 +14,19 @@ from nija_common.events.trading import (
     PositionClosed,
     PositionOpened,
 )
+from nija_common.telemetry.context import current_context
 from nija_notifier.deps import Deps
 from nija_notifier.domain import alerts
+from nija_notifier.domain.outbox import Origin
 from nija_notifier.domain.positions import Mark, open_position
 from nija_notifier.domain.trade_updates import TradeEvent, TradeUpdate
 
 
 def trade_happened(deps: Deps, received: Received[TradeEvent]) -> None:
     """Kept for who comes back; one frame for all sockets of the user that follow `trades`."""
-    deps.hub.trade(TradeUpdate(received.event, received.partition, received.offset), deps.clock.monotonic())
+    traceparent = current_context().traceparent or received.traceparent
+    origin = Origin(received.id, received.correlation_id, received.time_ms, traceparent)
+    deps.hub.trade(TradeUpdate(received.event, received.partition, received.offset, origin), deps.clock.monotonic())
 
 
 def position_changed(deps: Deps, received: Received[PositionOpened | PositionChanged]) -> None:

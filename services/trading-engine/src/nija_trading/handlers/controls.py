@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from nija_common.events.trading import CommandsWaiting
 from nija_common.storage.unit_of_work import UnitOfWork
-from nija_common.telemetry import metrics
 from nija_trading.deps import Deps
 from nija_trading.domain.account import latch, new_account, release
 from nija_trading.domain.controls import GLOBAL
@@ -140,7 +139,6 @@ async def trip_switch(deps: Deps, cmd: TripSwitch, uow: UnitOfWork) -> Tripped:
         tripped.snapshot(by=cmd.by.user_id, at_ms=now_ms),
         audited(GLOBAL, "kill_switch_tripped", cmd.by, now_ms, **told),
     )
-    metrics.KILL_SWITCH_ACTIVE.set(1)
     return met
 
 
@@ -157,5 +155,4 @@ async def release_switch(deps: Deps, release: tuple[Actor, str], uow: UnitOfWork
         freed.snapshot(by=by.user_id, at_ms=now_ms),
         audited(GLOBAL, "kill_switch_released", by, now_ms, **{"reason": reason}),
     )
-    metrics.KILL_SWITCH_ACTIVE.set(0)
     return True

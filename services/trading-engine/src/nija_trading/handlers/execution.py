@@ -10,10 +10,11 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import structlog
+
 from nija_common.errors import ErrorCode, NijaError, unavailable
 from nija_common.events.base import Event
 from nija_common.storage.unit_of_work import UnitOfWork
-from nija_common.telemetry import metrics
 from nija_common.telemetry.context import continued
 from nija_trading.deps import Deps
 from nija_trading.domain import account as accounts
@@ -26,9 +27,12 @@ from nija_trading.domain.desk import Desk, Terms, Turn
 from nija_trading.domain.records import PAPER_CASH, Order
 from nija_trading.domain.stepping import meet_open, next_turn
 from nija_trading.domain.trading import Mark, close_positions, open_by_alert
+from nija_trading.handlers import watching
 from nija_trading.handlers.commands import story_of
 from nija_trading.handlers.memory import Bot, Memory, mark_of, recall, seen, step_seen
 from nija_trading.ports import Market
+
+log = structlog.get_logger(__name__)
 
 R = TypeVar("R")
 
@@ -40,7 +44,11 @@ FAILURES = (ErrorCode.BROKER_ERROR, ErrorCode.SERVICE_UNAVAILABLE)
 
 
 class BrokerFailed(NijaError):
-    """The broker failed or could not be reached; a refusal of an order is no failure."""
+    """The broker failed or could not be reached over this order; a refusal of an order is no failure."""
+
+    def __init__(self, error: NijaError, order: Order) -> None:
+        super().__init__(error.code, error.message, error.details, retry_after=error.retry_after)
+        self.order = order
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +88,20 @@ async def settle(deps: Deps, bot: Bot) -> None:
     counted in a commit of its own before it is raised: the bot may end with it."""
     while bot.memory is not None and bot.memory.waits_for_broker():
         try:
-            bot.memory = await deps.work.run(_settle, deps, bot, queue=bot.user_id, deadline_s=OUTCOME_S)
+            bot.memory, answered = await deps.work.run(_settle, deps, bot, queue=bot.user_id, deadline_s=OUTCOME_S)
+            watching.answered(answered, deps.clock.now_ms())
         except BrokerFailed as error:
+            watching.broker_failed(error.order)
             bot.memory = await deps.work.run(_failed, deps, Failure(bot, error.message), queue=bot.user_id)
             raise
 
 
 async def obey(deps: Deps, bot: Bot, command: Command) -> None:
     """Takes a command; row and effect end in one unit of work, then what it sent is settled."""
-    with continued(f"command {command.kind}", story_of(command)):
+    with continued(f"command {command.kind}", story_of(command), user_id=bot.user_id):
         bot.memory = await deps.work.run(_obey, deps, Errand(bot, command.id), queue=bot.user_id)
         await settle(deps, bot)
+        log.debug("command_obeyed", command=command.kind, command_id=command.id)
 
 
 async def resume(deps: Deps, bot: Bot) -> None:
@@ -167,20 +178,23 @@ def _opens(before: Desk, after: Desk) -> bool:
     return any(order.side == "buy" and order.id not in before.orders for order in after.submitting())
 
 
-async def _settle(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
-    """The outcomes of everything that waits, in one commit. Opening orders leave only if the switches, read now, allow."""
+async def _settle(deps: Deps, bot: Bot, uow: UnitOfWork) -> tuple[Memory, list[Order]]:
+    """The outcomes of everything that waits, in one commit; the orders that have one. Opening orders leave only if the
+    switches, read now, allow."""
     memory = await recall(deps, bot, uow)
     read_at = deps.clock.monotonic()
     opening = any(order.side == "buy" for key in memory.desks for order in memory.desk(key).submitting())
     if opening:
         memory = replace(memory, allowance=replace(memory.allowance, switch=await deps.store.switch()))
     events: list[Event] = []
+    answered: list[Order] = []
     if any(memory.desk(key).submitting() for key in memory.desks):
         memory = replace(memory, account=accounts.broker_answered(memory.account))
     for key in memory.desks:
         terms = memory.terms(key, deps.clock.now_ms())
         for order in memory.desk(key).submitting():
             turn = await _sent(deps, memory.desk(key), order, terms)
+            answered.append(turn.desk.orders[order.id])
             memory = memory.with_turn(turn)
             events += turn.events
         if memory.desk(key).stops_differ():
@@ -189,30 +203,27 @@ async def _settle(deps: Deps, bot: Bot, uow: UnitOfWork) -> Memory:
             events += turn.events
     if opening and deps.clock.monotonic() - read_at > OUTCOME_S:
         raise unavailable("An opening order took too long to leave; the switches are read again first.")
-    return memory.written(uow, tuple(events))
+    return memory.written(uow, tuple(events)), answered
 
 
 async def _sent(deps: Deps, desk: Desk, order: Order, terms: Terms) -> Turn:
     now_ms = deps.clock.now_ms()
-    reply = await _asked(deps.broker.look_up(desk, order))
+    reply = await _asked(order, deps.broker.look_up(desk, order))
     if reply is None:
         if order.side == "buy" and terms.blocked not in (None, Denial.SIGNALS_ONLY):
             return refused(desk, order, terms.blocked.value, terms, now_ms)
-        reply = await _asked(deps.broker.submit(desk, order))
-    turn = outcome(desk, reply, terms, now_ms)
-    state = turn.desk.orders[order.id].state
-    metrics.ORDERS.labels(order.broker, "paper" if order.paper else "live", state).inc()
-    return turn
+        reply = await _asked(order, deps.broker.submit(desk, order))
+    return outcome(desk, reply, terms, now_ms)
 
 
-async def _asked(answer: Awaitable[R]) -> R:
+async def _asked(order: Order, answer: Awaitable[R]) -> R:
     """What the broker answers. Raises BrokerFailed where it could not be reached or failed."""
     try:
         return await answer
     except NijaError as error:
         if error.code not in FAILURES:
             raise
-        raise BrokerFailed(error.code, error.message, error.details, retry_after=error.retry_after) from error
+        raise BrokerFailed(error, order) from error
 
 
 async def _failed(deps: Deps, failure: Failure, uow: UnitOfWork) -> Memory:

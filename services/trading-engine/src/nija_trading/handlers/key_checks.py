@@ -58,7 +58,7 @@ def begin(worker: Worker, rows: Sequence[Command]) -> None:
 async def _checked(worker: Worker, shard: HeldShard, row: Command) -> None:
     """One check to its end; what fails leaves the command for the next look."""
     try:
-        with continued(f"command {row.kind}", story_of(row)):
+        with continued(f"command {row.kind}", story_of(row), user_id=row.user_id):
             await check(worker.deps, shard, row.id)
     except TRANSIENT as error:
         log.warning("key_check_waits", broker_id=row.broker_id, reason=type(error).__name__)

@@ -17,7 +17,6 @@ import structlog
 from nija_common.errors import Conflict, NijaError
 from nija_common.storage.port import Lease
 from nija_common.storage.unit_of_work import UnitOfWork
-from nija_common.telemetry import metrics
 from nija_common.values.shards import PARTITIONS
 from nija_trading.deps import Deps
 from nija_trading.domain.controls import MarketClock, Shard, shard_id
@@ -101,7 +100,6 @@ async def renew(worker: Worker) -> None:
     wanted = [number for number in _order(deps.holder) if number not in ours and shard_id(number) not in others]
     await gathered(_claim(worker, number) for number in wanted[: max(0, share - len(ours))])
     worker.anchored = worker.anchored or bool(worker.ours())
-    metrics.SHARDS_HELD.set(len(worker.shards))
 
 
 def _order(holder: str) -> list[int]:

@@ -10,8 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from nija_common.errors import ErrorCode, NijaError, unavailable
 from nija_common.storage.unit_of_work import UnitOfWork
+from nija_common.telemetry.metrics import RATE_LIMIT_REFUSALS
 from nija_common.values.ids import new_id
 from nija_trading.deps import Deps
 from nija_trading.domain import facts
@@ -49,6 +52,7 @@ async def receive(deps: Deps, raw: bytes, address: str | None, user_agent: str |
     what `accept` raises."""
     body = body_of(raw)
     user_id = await owner_of(deps, key_of(body))
+    structlog.contextvars.bind_contextvars(user_id=user_id)
     await _count(deps, user_id, body)
     signal = Signal(user_id, alert_of(body, deps.clock.now_ms()))
     try:
@@ -65,6 +69,7 @@ async def _count(deps: Deps, user_id: str, body: Mapping[str, Any]) -> None:
     limit = deps.settings.trading_alerts_per_minute
     drawn = await deps.storage.draw(f"alerts/{user_id}", 1, limit, MINUTE_MS)
     if drawn.granted == 0 and body.get("action") not in ("sell", "close"):
+        RATE_LIMIT_REFUSALS.labels("alerts").inc()
         wait_s = max(1, -(-(drawn.resets_at_ms - drawn.now_ms) // 1000))
         raise NijaError(
             ErrorCode.RATE_LIMIT_EXCEEDED,

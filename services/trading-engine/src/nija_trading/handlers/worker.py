@@ -17,7 +17,7 @@ from nija_common.telemetry import metrics
 from nija_trading.deps import Deps
 from nija_trading.domain.commands import Command
 from nija_trading.domain.controls import GlobalSwitch, Shard, shard_id
-from nija_trading.handlers import execution, key_checks
+from nija_trading.handlers import execution, key_checks, watching
 from nija_trading.handlers.memory import Bot, HeldShard, ShardLost
 from nija_trading.handlers.pool import Worker, drop, gathered
 from nija_trading.handlers.rest import lie_down
@@ -44,7 +44,6 @@ async def step(worker: Worker) -> float:
     due = worker.market.due(clock, await deps.storage.now_ms())
     await gathered(_catch_up(worker, shard, due) for shard in list(worker.shards.values()))
     await _tell_marks(worker, due)
-    metrics.BOTS_RUNNING.set(len(worker.bots()))
     following = worker.market.after(due)
     if following is None:
         return 1.0
@@ -247,6 +246,7 @@ async def look(worker: Worker) -> None:
     if deps.clock.monotonic() >= worker.refresh_at:
         worker.refresh_at = deps.clock.monotonic() + REFRESH_S
         await refresh(worker)
+        watching.look_at(worker.bots(), deps.clock.now_ms())
     waiting = [row for row in await deps.store.waiting_commands() if row.shard in worker.shards]
     metrics.COMMANDS_WAITING.set(len(waiting))
     waiting.sort(key=lambda row: (row.at_ms, row.id))
