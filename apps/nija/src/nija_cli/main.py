@@ -11,7 +11,9 @@ import typer
 
 from nija_cli.backtest import command as backtest_command
 from nija_cli.data import command as data_command
+from nija_cli.operating import command as operating_command
 from nija_cli.optimize import command as optimize_command
+from nija_cli.options import DataDir
 
 app = typer.Typer(
     name="nija",
@@ -24,6 +26,8 @@ app = typer.Typer(
 app.command(epilog=backtest_command.EXAMPLE)(backtest_command.backtest)
 app.command(epilog=optimize_command.EXAMPLE)(optimize_command.optimize)
 app.add_typer(data_command.app, name="data")
+app.command(epilog=operating_command.BACKUP_EXAMPLE)(operating_command.backup)
+app.command(epilog=operating_command.RESTORE_EXAMPLE)(operating_command.restore)
 admin = typer.Typer(help="Look after accounts, keys and the audit log.", no_args_is_help=True)
 parked = typer.Typer(help="Events that a consumer could not handle.", no_args_is_help=True)
 app.add_typer(admin, name="admin")
@@ -36,8 +40,6 @@ class Market(StrEnum):
     LIVE = "live"
     REPLAY = "replay"
 
-
-DataDir = Annotated[Path | None, typer.Option(help="Folder of database, mail and keys (NIJA_DATA_DIR, default .nija).")]
 
 
 @app.command(epilog="Example: nija up --market replay --speed 3600 --demo")
