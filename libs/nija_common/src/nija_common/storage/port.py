@@ -70,7 +70,7 @@ class Progress:
     """How far a consumer group has come in one partition, written with the effects of what it handled.
 
     `next_offset` is the next to read; it only ever rises. `seqs` holds, per (source, key), the last `seq`
-    applied. `seqs_found` is what the handlers went by: where it is given, a (source, key) of `seqs` whose stored
+    applied, as `incarnations.place_of` numbers it. `seqs_found` is what the handlers went by: where it is given, a (source, key) of `seqs` whose stored
     `seq` is another by now is a Conflict. So a member that lost its partition without noticing applies nothing
     twice, whatever its handlers write.
     """
