@@ -26,8 +26,10 @@ app = typer.Typer(
 app.command(epilog=backtest_command.EXAMPLE)(backtest_command.backtest)
 app.command(epilog=optimize_command.EXAMPLE)(optimize_command.optimize)
 app.add_typer(data_command.app, name="data")
+app.command(epilog=operating_command.MIGRATE_EXAMPLE)(operating_command.migrate)
 app.command(epilog=operating_command.BACKUP_EXAMPLE)(operating_command.backup)
 app.command(epilog=operating_command.RESTORE_EXAMPLE)(operating_command.restore)
+app.command(epilog=operating_command.REPUBLISH_EXAMPLE)(operating_command.republish)
 admin = typer.Typer(help="Look after accounts, keys and the audit log.", no_args_is_help=True)
 parked = typer.Typer(help="Events that a consumer could not handle.", no_args_is_help=True)
 app.add_typer(admin, name="admin")
@@ -39,7 +41,6 @@ class Market(StrEnum):
 
     LIVE = "live"
     REPLAY = "replay"
-
 
 
 @app.command(epilog="Example: nija up --market replay --speed 3600 --demo")
@@ -79,15 +80,6 @@ def serve(
     from nija_cli.process import run
 
     run(command.serve(name, host, port))
-
-
-@app.command(epilog="Example: NIJA_STORE=mongodb NIJA_BUS=kafka … nija migrate")
-def migrate(data_dir: DataDir = None) -> None:
-    """Make topics, collections and indexes. Running it again changes nothing."""
-    from nija_cli import maintenance as command
-    from nija_cli.process import run
-
-    run(command.make_schema(data_dir))
 
 
 @admin.command(

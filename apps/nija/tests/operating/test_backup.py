@@ -148,9 +148,7 @@ def test_what_cannot_be_restored_is_told_in_one_line_and_changes_nothing(backed_
     assert [path.name for path in folder.iterdir()] == [KEY_FILE]
 
 
-def test_without_its_key_a_backup_is_not_restored_and_with_the_key_in_it_it_is(
-    backed_up: Path, tmp_path: Path
-) -> None:
+def test_without_its_key_a_backup_is_not_restored_and_with_the_key_in_it_it_is(backed_up: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     done = nija("restore", "--from", backed_up / "backup", "--data-dir", other)
     assert done.returncode == 1 and f"put the {KEY_FILE} of that platform into {other}" in done.stderr

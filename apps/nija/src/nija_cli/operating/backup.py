@@ -29,20 +29,26 @@ BUSY_S = 10.0
 async def back_up(data_dir: Path | None, target: Path, *, with_key: bool) -> None:
     """`nija backup`. Raises Failed, OSError, SettingsError."""
     folder = folder_of(data_dir, "backup")
-    if not folder.database.is_file():
-        raise Failed(f"there is no platform in {folder.path}")
-    if target.exists():
-        raise Failed(f"{target} is there already; give another name")
-    if not target.parent.is_dir():
-        raise Failed(f"{target.parent}: there is no such folder")
+    _check_places(folder, target)
     info = await _written(folder, target, _description(folder, with_key))
-    print(f"{target}: {size_of(target)}, incarnation {info.incarnation}, {info.records} events, {iso(info.taken_at_ms)}")
+    print(
+        f"{target}: {size_of(target)}, incarnation {info.incarnation}, {info.records} events, {iso(info.taken_at_ms)}"
+    )
     if info.keys:
         print("the key-encryption key is in it: keep the file as you keep the key")
     elif folder.key_file is not None:
         print(f"the key that opens its secrets is not in it: keep a copy of {folder.path / KEY_FILE} elsewhere")
     else:
         print("the key that opens its secrets is not in it: keep NIJA_KEY_ENCRYPTION_KEY elsewhere")
+
+
+def _check_places(folder: Folder, target: Path) -> None:
+    if not folder.database.is_file():
+        raise Failed(f"there is no platform in {folder.path}")
+    if target.exists():
+        raise Failed(f"{target} is there already; give another name")
+    if not target.parent.is_dir():
+        raise Failed(f"{target.parent}: there is no such folder")
 
 
 def _description(folder: Folder, with_key: bool) -> BackupInfo:
@@ -65,11 +71,13 @@ async def _written(folder: Folder, target: Path, info: BackupInfo) -> BackupInfo
     os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         uri = f"{folder.database.absolute().as_uri()}?mode=rw"
-        with closing(
-            sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-        ) as source:
-            with _stopped_by_signals(source):
-                found = await asyncio.to_thread(take, source, unfinished, info)
+        with (
+            closing(
+                sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+            ) as source,
+            _stopped_by_signals(source),
+        ):
+            found = await asyncio.to_thread(take, source, unfinished, info)
         unfinished.replace(target)
         _keep_name(target.parent)
         return found

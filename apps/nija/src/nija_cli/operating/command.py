@@ -7,11 +7,14 @@ from typing import Annotated
 
 import typer
 
-from nija_cli.endings import told
+from nija_cli.endings import WrongUsage, told
 from nija_cli.options import DataDir
 
 BACKUP_EXAMPLE = "Example: nija backup --to /backups/nija-2026-11-24.backup"
 RESTORE_EXAMPLE = "Example: nija restore --from /backups/nija-2026-11-24.backup --data-dir /var/lib/nija"
+
+MIGRATE_EXAMPLE = "Example: NIJA_STORE=mongodb NIJA_BUS=kafka … nija migrate --check"
+REPUBLISH_EXAMPLE = "Example: nija republish billing subscriptions --user usr_01jk…"
 
 
 def backup(
@@ -43,3 +46,43 @@ def restore(
 
     with told():
         run(work.restore(source, data_dir, force=force, halt=halt))
+
+
+def migrate(
+    data_dir: DataDir = None,
+    check: Annotated[bool, typer.Option("--check", help="Show what differs, change nothing; status 1 if any.")] = False,
+    new_incarnation: Annotated[
+        bool, typer.Option("--new-incarnation", help="After MongoDB was restored from a backup, before services start.")
+    ] = False,
+) -> None:
+    """Make topics, collections and indexes. Running it again changes nothing."""
+    from nija_cli import maintenance
+    from nija_cli.operating import schema
+    from nija_cli.process import run
+
+    with told():
+        if check and new_incarnation:
+            raise WrongUsage("--check changes nothing; give one of --check and --new-incarnation")
+        if check:
+            run(schema.show_differences(data_dir))
+            return
+        run(maintenance.make_schema(data_dir))
+        if new_incarnation:
+            run(schema.begin_incarnation(data_dir))
+
+
+def republish(
+    service: Annotated[str, typer.Argument(help="The owner: auth, billing, accounts or trading-engine.")],
+    topic: Annotated[str, typer.Argument(help="Its state topic: users, subscriptions, settings or controls.")],
+    user: Annotated[str | None, typer.Option("--user", help="Of this user alone.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Of everybody.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Let an owner tell the present state of its entities again, each with the next revision."""
+    from nija_cli.operating import republish as work
+    from nija_cli.process import run
+
+    with told():
+        if everything == (user is not None):
+            raise WrongUsage("give one of --user U and --all")
+        run(work.tell_again(service, topic, user, data_dir))

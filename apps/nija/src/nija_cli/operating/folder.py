@@ -13,7 +13,9 @@ from nija_common.runtime.key_encryption import KeyFile, key_file_of, sealer_of
 from nija_common.runtime.settings import PlatformSettings
 from nija_common.security.sealing import Sealer
 
-ON_MONGODB = "is for the data folder of `nija up`; MongoDB has tools of its own: see docs/decisions/backup-and-incarnation.md"
+ON_MONGODB = (
+    "is for the data folder of `nija up`; MongoDB has tools of its own: see docs/decisions/backup-and-incarnation.md"
+)
 
 
 @dataclass(frozen=True, slots=True)

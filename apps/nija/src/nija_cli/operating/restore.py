@@ -39,7 +39,9 @@ async def restore(source: Path, data_dir: Path | None, *, force: bool, halt: boo
     make_folder(folder.path)
     with FolderLock(folder.database):
         if folder.database.exists() and not force:
-            raise Failed(f"there is a platform in {folder.path}; --force puts the backup in its place, and keeps it aside")
+            raise Failed(
+                f"there is a platform in {folder.path}; --force puts the backup in its place, and keeps it aside"
+            )
         _check_keys(folder, info)
         incarnation = next_incarnation(
             info.incarnation, sqlite_backup.incarnation_of(folder.database) if folder.database.exists() else None
@@ -162,11 +164,15 @@ def _tell(
     folder: Folder, source: Path, info: BackupInfo, incarnation: int, ended: int, aside: Path | None, halt: bool
 ) -> None:
     print(f"{folder.path} is as it was at {iso(info.taken_at_ms)} ({size_of(source)}, {info.records} events)")
-    print(f"incarnation {incarnation} (the backup's was {info.incarnation}): what is told from now on is newer than all before")
+    print(
+        f"incarnation {incarnation} (the backup's was {info.incarnation}): what is told from now on is newer than all before"
+    )
     print(f"{ended} sessions have ended: everybody signs in anew")
     if halt:
         print("the kill switch is on: no bot trades until an administrator lifts it")
     else:
-        print("bots go on as they were then; with live accounts, look at the exchange first (--halt starts with trading stopped)")
+        print(
+            "bots go on as they were then; with live accounts, look at the exchange first (--halt starts with trading stopped)"
+        )
     if aside is not None:
         print(f"the database of before is {aside}")

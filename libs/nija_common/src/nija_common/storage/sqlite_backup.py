@@ -53,8 +53,8 @@ class BackupInfo:
 def take(source: sqlite3.Connection, target: Path, info: BackupInfo) -> BackupInfo:
     """Copies the database into the empty file `target`, checks the copy, and makes it durable; what is in it.
 
-    `info` gives what the database does not know of itself; its other fields are filled in. Raises NotABackup where the source is no database of ours or
-    broken, sqlite3.Error (interrupted, disk full).
+    `info` gives what the database does not know of itself; its other fields are filled in. Raises NotABackup where the
+    source is no database of ours or broken, sqlite3.Error (interrupted, disk full).
     """
     source.execute("VACUUM INTO ?", (str(target),))
     with closing(sqlite3.connect(target, isolation_level=None)) as copy:
