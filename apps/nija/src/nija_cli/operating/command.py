@@ -13,6 +13,7 @@ from nija_cli.options import DataDir
 BACKUP_EXAMPLE = "Example: nija backup --to /backups/nija-2026-11-24.backup"
 RESTORE_EXAMPLE = "Example: nija restore --from /backups/nija-2026-11-24.backup --data-dir /var/lib/nija"
 
+DOCTOR_EXAMPLE = "Example: nija doctor --data-dir /var/lib/nija"
 MIGRATE_EXAMPLE = "Example: NIJA_STORE=mongodb NIJA_BUS=kafka … nija migrate --check"
 REPUBLISH_EXAMPLE = "Example: nija republish billing subscriptions --user usr_01jk…"
 
@@ -86,3 +87,16 @@ def republish(
         if everything == (user is not None):
             raise WrongUsage("give one of --user U and --all")
         run(work.tell_again(service, topic, user, data_dir))
+
+
+def doctor(
+    data_dir: DataDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    exchanges: Annotated[bool, typer.Option("--exchanges", help="Ask the exchanges too whether they answer.")] = False,
+) -> None:
+    """Look whether all is well: settings, what can be reached, what lags. Changes nothing; status 1 if something failed."""
+    from nija_cli.operating.doctor.run import examine
+    from nija_cli.process import run
+
+    with told():
+        run(examine(data_dir, as_json=as_json, exchanges=exchanges))

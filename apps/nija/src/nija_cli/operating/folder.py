@@ -7,7 +7,6 @@ from pathlib import Path
 
 from nija_cli.endings import Failed
 from nija_cli.services import platform_settings, read_environment
-from nija_common.errors import SettingsError
 from nija_common.runtime.infrastructure import DATABASE_FILE
 from nija_common.runtime.key_encryption import KeyFile, key_file_of, sealer_of
 from nija_common.runtime.settings import PlatformSettings
@@ -61,6 +60,3 @@ def size_of(path: Path) -> str:
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} GB"
-
-
-__all__ = ["ON_MONGODB", "Folder", "SettingsError", "folder_of", "size_of"]
