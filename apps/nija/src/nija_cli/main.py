@@ -11,6 +11,7 @@ import typer
 
 from nija_cli.backtest import command as backtest_command
 from nija_cli.data import command as data_command
+from nija_cli.endings import WrongUsage, told
 from nija_cli.operating import command as operating_command
 from nija_cli.optimize import command as optimize_command
 from nija_cli.options import DataDir
@@ -147,14 +148,21 @@ def parked_show(
 @parked.command("replay", epilog="Example: nija parked replay analytics usr_01jk…")
 def parked_replay(
     service: Annotated[str, typer.Argument(help="The consuming service.")],
-    key: Annotated[str, typer.Argument(help="The key, as `nija parked list` shows it.")],
+    key: Annotated[str | None, typer.Argument(help="The key, as `nija parked list` shows it.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every parked key of the service.")] = False,
+    skip: Annotated[
+        list[int] | None, typer.Option(help="Pass over the event of this number (see `show`): it never takes effect.")
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Handle the events of a parked key again, in order, and release it."""
     from nija_cli import parked as command
     from nija_cli.process import run
 
-    run(command.replay(service, key, data_dir))
+    with told():
+        if everything == (key is not None) or (everything and skip):
+            raise WrongUsage("give a key, with or without --skip, or --all")
+        run(command.replay(service, key, skip or (), data_dir))
 
 
 def main() -> None:

@@ -171,8 +171,6 @@ def _tell(
     if halt:
         print("the kill switch is on: no bot trades until an administrator lifts it")
     else:
-        print(
-            "bots go on as they were then; with live accounts, look at the exchange first (--halt starts with trading stopped)"
-        )
+        print("bots go on as they were then (--halt starts with trading stopped)")
     if aside is not None:
         print(f"the database of before is {aside}")

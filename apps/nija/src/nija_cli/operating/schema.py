@@ -17,9 +17,11 @@ from nija_common.runtime.infrastructure import DATABASE_FILE, Incarnations, Infr
 from nija_common.runtime.node import schema_differences, schema_unknown, topics_of
 from nija_common.storage import sqlite_schema
 from nija_common.storage.incarnations import next_incarnation
+from nija_common.storage.outbox import LEASE
 from nija_common.telemetry.logging import configure_logging
 from nija_common.values.clock import SystemClock
 from nija_common.values.document import Document
+from nija_trading.handlers.pool import WORKERS
 
 
 async def show_differences(data_dir: Path | None) -> None:
@@ -78,11 +80,13 @@ async def begin_incarnation(data_dir: Path | None) -> None:
 
 async def _refuse_running(infrastructure: Infrastructure) -> None:
     for service in SERVICES:
-        held = await infrastructure.storage_of(service.name).leases("")
+        storage = infrastructure.storage_of(service.name)
+        # Each process of a service relays or trades, under leases that are short; those of loops may last hours.
+        held = [*await storage.leases(LEASE), *await storage.leases(WORKERS)]
         if held:
             raise Failed(
-                f"{service.name} runs ({held[0].holder} holds {held[0].name}): stop every service first;"
-                " one that was killed is forgotten after 20 s"
+                f"{service.name} runs ({held[0].holder}): stop every service first; one that was killed is forgotten"
+                " after 10 s"
             )
 
 

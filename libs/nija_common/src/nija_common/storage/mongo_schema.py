@@ -171,7 +171,8 @@ async def incarnation(database: AsyncDatabase[Raw]) -> int:
 
 
 async def begin_incarnation(database: AsyncDatabase[Raw], number: int) -> None:
-    """The number only ever rises."""
+    """The number only ever rises. Leases end at once, epochs stay: their holders lived in the life before."""
+    await database[LEASES].update_many({}, {"$set": {"expires_at_ms": 0}})
     await database[META].update_one({"_id": "incarnation"}, {"$max": {"value": number}}, upsert=True)
 
 
