@@ -164,7 +164,7 @@ async def test_a_replay_goes_on_beside_a_consumer_that_sets_more_aside_and_passe
 
             async def get(self, kind: Any, document_id: str) -> Any:
                 found = await super().get(kind, document_id)
-                if kind is ParkedKey and found.replayed == 5 and more:
+                if isinstance(found, ParkedKey) and found.replayed == 5 and more:
                     events, more[:] = list(more), []
                     await platform.given_events(*events)
                 return found
