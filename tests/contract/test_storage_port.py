@@ -355,6 +355,38 @@ async def test_migrate_is_idempotent_and_differences_tell_what_is_missing(store:
     assert await storage.differences([Order]) == []
 
 
+async def test_what_another_version_has_left_is_unknown_and_no_difference(store: Backend) -> None:
+    class Older(Document):
+        collection: ClassVar[Collection] = Collection("accounts", (Index("by_gone", ("balance",)),))
+        balance: int = 0
+
+    class Gone(Document):
+        collection: ClassVar[Collection] = Collection("gone")
+
+    storage = store.storage("versions")
+    await storage.migrate([Older, Gone])
+    await storage.migrate([Account])
+    assert await storage.differences([Account]) == []
+    told = await storage.unknown([Account])
+    assert len(told) == 2 and "collection gone is declared by nobody" in told
+    assert any("by_gone is declared by nobody" in one for one in told)
+
+
+async def test_a_scan_walks_by_id_whatever_changes_meanwhile(store: Backend) -> None:
+    await saved(store, *(Account(id=f"a{i:02}") for i in range(7)))
+    storage = store.storage()
+    page = await storage.scan(Account, limit=3)
+    assert [found.id for found in page.items] == ["a00", "a01", "a02"]
+    (first,) = (await storage.get_many(Account, ["a00"])).values()
+    await storage.commit(commit(saves=[first.model_copy(update={"balance": 9}), Account(id="a021")]))
+    seen: list[str] = []
+    while page.after is not None:
+        page = await storage.scan(Account, limit=2, after=page.after)
+        seen += [found.id for found in page.items]
+    assert seen == ["a021", "a03", "a04", "a05", "a06"]
+    assert (await storage.scan(Account, limit=7, after="a06")).items == ()
+
+
 async def test_an_index_declared_later_covers_what_is_there(store: Backend) -> None:
     class Later(Document):
         collection: ClassVar[Collection] = Collection("accounts", (Index("by_balance", ("balance",)),))

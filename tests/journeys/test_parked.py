@@ -48,5 +48,11 @@ def test_a_poisoned_key_is_listed_shown_and_kept_while_its_cause_is_there(tmp_pa
         assert "stays parked" in kept.stderr
         assert "Traceback" not in kept.stderr
         assert run_nija(["parked", "replay", "billing", "usr_nobody", *folder], env=platform.env).returncode == 1
+        assert run_nija(["parked", "replay", "billing", *folder], env=platform.env).returncode == 2
+        passed = run_nija(["parked", "replay", "billing", KEY, "--skip", "0", *folder], env=platform.env)
+        assert passed.returncode == 0, passed.stderr
+        assert f"nija-users {KEY}: 1 events handled, the key is released" in passed.stdout
+        none = run_nija(["parked", "replay", "billing", "--all", *folder], env=platform.env)
+        assert (none.returncode, none.stdout) == (0, "no key of billing is parked\n")
         with ApiClient(platform.url).register() as user:
             assert user.get("/subscription/current").status == 200

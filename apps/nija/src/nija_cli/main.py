@@ -11,7 +11,10 @@ import typer
 
 from nija_cli.backtest import command as backtest_command
 from nija_cli.data import command as data_command
+from nija_cli.endings import WrongUsage, told
+from nija_cli.operating import command as operating_command
 from nija_cli.optimize import command as optimize_command
+from nija_cli.options import DataDir
 
 app = typer.Typer(
     name="nija",
@@ -24,6 +27,11 @@ app = typer.Typer(
 app.command(epilog=backtest_command.EXAMPLE)(backtest_command.backtest)
 app.command(epilog=optimize_command.EXAMPLE)(optimize_command.optimize)
 app.add_typer(data_command.app, name="data")
+app.command(epilog=operating_command.MIGRATE_EXAMPLE)(operating_command.migrate)
+app.command(epilog=operating_command.BACKUP_EXAMPLE)(operating_command.backup)
+app.command(epilog=operating_command.RESTORE_EXAMPLE)(operating_command.restore)
+app.command(epilog=operating_command.DOCTOR_EXAMPLE)(operating_command.doctor)
+app.command(epilog=operating_command.REPUBLISH_EXAMPLE)(operating_command.republish)
 admin = typer.Typer(help="Look after accounts, keys and the audit log.", no_args_is_help=True)
 parked = typer.Typer(help="Events that a consumer could not handle.", no_args_is_help=True)
 app.add_typer(admin, name="admin")
@@ -35,9 +43,6 @@ class Market(StrEnum):
 
     LIVE = "live"
     REPLAY = "replay"
-
-
-DataDir = Annotated[Path | None, typer.Option(help="Folder of database, mail and keys (NIJA_DATA_DIR, default .nija).")]
 
 
 @app.command(epilog="Example: nija up --market replay --speed 3600 --demo")
@@ -77,15 +82,6 @@ def serve(
     from nija_cli.process import run
 
     run(command.serve(name, host, port))
-
-
-@app.command(epilog="Example: NIJA_STORE=mongodb NIJA_BUS=kafka … nija migrate")
-def migrate(data_dir: DataDir = None) -> None:
-    """Make topics, collections and indexes. Running it again changes nothing."""
-    from nija_cli import maintenance as command
-    from nija_cli.process import run
-
-    run(command.make_schema(data_dir))
 
 
 @admin.command(
@@ -152,14 +148,21 @@ def parked_show(
 @parked.command("replay", epilog="Example: nija parked replay analytics usr_01jk…")
 def parked_replay(
     service: Annotated[str, typer.Argument(help="The consuming service.")],
-    key: Annotated[str, typer.Argument(help="The key, as `nija parked list` shows it.")],
+    key: Annotated[str | None, typer.Argument(help="The key, as `nija parked list` shows it.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every parked key of the service.")] = False,
+    skip: Annotated[
+        list[int] | None, typer.Option(help="Pass over the event of this number (see `show`): it never takes effect.")
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Handle the events of a parked key again, in order, and release it."""
     from nija_cli import parked as command
     from nija_cli.process import run
 
-    run(command.replay(service, key, data_dir))
+    with told():
+        if everything == (key is not None) or (everything and skip):
+            raise WrongUsage("give a key, with or without --skip, or --all")
+        run(command.replay(service, key, skip or (), data_dir))
 
 
 def main() -> None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from nija_cli.maintenance import opened
 from nija_cli.services import SERVICES, named
 from nija_common.bus.parked import ERROR_HEADER, OFFSET_HEADER, ParkedKey
 from nija_common.bus.replay import parked_records, replay_key
 from nija_common.errors import NijaError, SettingsError
+from nija_common.events.base import Event
 from nija_common.events.catalogue import codec
+from nija_common.runtime.manifest import Service
 from nija_common.storage.port import Storage
 from nija_common.values.times import iso
+
+WIDE = 240
 
 
 async def _keys(storage: Storage) -> list[ParkedKey]:
@@ -37,18 +43,18 @@ async def _of_key(storage: Storage, key: str) -> list[ParkedKey]:
 
 async def show_keys(data_dir: Path | None) -> None:
     """`nija parked list`."""
-    table = Table("service", "topic", "key", "waiting", "since", "reason")
+    table = Table(*_whole("service", "topic", "key", "waiting", "since"), "reason")
     for service in SERVICES:
         async with opened(service.name, data_dir) as (running, _):
             for parked in await _keys(running.storage):
                 waiting = str(parked.forwarded - parked.replayed)
                 table.add_row(service.name, parked.topic, parked.key, waiting, iso(parked.since_ms), parked.reason)
-    Console().print(table if table.row_count else "no key is parked")
+    _print(table if table.row_count else "no key is parked")
 
 
 async def show_events(service: str, key: str, data_dir: Path | None) -> None:
     """`nija parked show`."""
-    table = Table("number", "topic", "offset", "type", "reason", "replayed")
+    table = Table(*_whole("number", "topic", "offset", "type", "replayed"), "reason")
     async with opened(named(service).name, data_dir) as (running, infrastructure):
         for parked in await _of_key(running.storage, key):
             for number, record in enumerate(await parked_records(infrastructure.bus, service, parked)):
@@ -58,41 +64,62 @@ async def show_events(service: str, key: str, data_dir: Path | None) -> None:
                     parked.topic,
                     headers.get(OFFSET_HEADER, ""),
                     headers.get("type", ""),
-                    headers.get(ERROR_HEADER, ""),
                     "yes" if number < parked.replayed else "no",
+                    headers.get(ERROR_HEADER, ""),
                 )
-    Console().print(table)
+    _print(table)
 
 
-async def replay(service: str, key: str, data_dir: Path | None) -> None:
-    """`nija parked replay`."""
+def _whole(*names: str) -> list[Column]:
+    """Columns whose texts are copied into other commands: never broken into lines."""
+    return [Column(name, no_wrap=True) for name in names]
+
+
+def _print(what: Table | str) -> None:
+    """Into a pipe or a file as wide as it comes."""
+    console = Console()
+    Console(width=console.width if console.is_terminal else WIDE).print(what)
+
+
+async def replay(service: str, key: str | None, skip: Sequence[int], data_dir: Path | None) -> None:
+    """`nija parked replay`; `key` None replays every key of the service. Raises SettingsError where one stays parked."""
     manifest = named(service)
     async with opened(service, data_dir) as (running, infrastructure):
-        for parked in await _of_key(running.storage, key):
-            handlers = {
-                event: handler
-                for role, part in manifest.roles.items()
-                if manifest.group(role) == parked.group
-                for subscription in part.subscriptions
-                if subscription.topic.name == parked.topic and not subscription.broadcast
-                for event, handler in subscription.handlers.items()
-            }
+        found = await _keys(running.storage) if key is None else await _of_key(running.storage, key)
+        if not found:
+            print(f"no key of {service} is parked")
+        stay: list[str] = []
+        for parked in found:
             try:
                 handled = await replay_key(
                     parked,
                     service=service,
-                    handlers=handlers,
+                    handlers=_handlers(manifest, parked),
                     deps=running.deps,
                     storage=running.storage,
                     bus=infrastructure.bus,
                     work=running.work,
                     codec=codec(),
+                    skip=skip,
                 )
             except NijaError:
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever a handler raises: the operator is told, others go on
                 reason = f"{type(error).__name__}: {error}"
-                raise SettingsError(
-                    f"{parked.topic} {key} stays parked, an event still cannot be handled: {reason}"
-                ) from error
-            print(f"{parked.topic} {key}: {handled} events handled, the key is released")
+                stay.append(f"{parked.topic} {parked.key} stays parked, an event still cannot be handled: {reason}")
+            else:
+                print(f"{parked.topic} {parked.key}: {handled} events handled, the key is released")
+    if stay:
+        raise SettingsError("; ".join(stay))
+
+
+def _handlers(manifest: Service, parked: ParkedKey) -> dict[type[Event], Any]:
+    """What the group does with the events of that topic."""
+    return {
+        event: handler
+        for role, part in manifest.roles.items()
+        if manifest.group(role) == parked.group
+        for subscription in part.subscriptions
+        if subscription.topic.name == parked.topic and not subscription.broadcast
+        for event, handler in subscription.handlers.items()
+    }

@@ -18,6 +18,7 @@ from nija_common.events.catalogue import codec
 from nija_common.events.identity import SessionRevoked, UserSnapshot
 from nija_common.events.topics import SESSIONS
 from nija_common.runtime.manifest import Service
+from nija_common.storage.reads import ReadsOwnWrites
 from nija_common.testing import TestPlatform, start_platform
 from nija_common.values.clock import ManualClock
 from nija_common.values.shards import shard_of
@@ -145,6 +146,43 @@ async def test_a_replay_handles_the_parked_events_in_order_and_releases_the_key(
         assert handled == 2
         await platform.given_events(revoked("usr_1", "d"))
         assert (await tally(platform, tally_class, "usr_1")).seen == ("a", "b", "c", "d")
+        assert await deps.storage.get(ParkedKey, parked.id) is None
+
+
+async def test_a_replay_goes_on_beside_a_consumer_that_sets_more_aside_and_passes_over_what_it_is_told_to(
+    tmp_path: Path, clock: ManualClock, toy: Service, tally_class: Any
+) -> None:
+    async with start_platform(tmp_path, [toy], clock=clock) as platform:
+        deps, running = platform.deps("toy"), platform.node.running["toy"]
+        deps.broken.add("0")
+        await platform.given_events(*(revoked("usr_1", str(n)) for n in range(10)))
+        parked = await deps.storage.get(ParkedKey, parked_id(GROUP, SESSIONS.name, "usr_1"))
+        more = [revoked("usr_1", str(n)) for n in range(10, 20)]
+
+        class Meanwhile(ReadsOwnWrites):
+            """The consumer changes the key's document between its reading and the commit, once."""
+
+            async def get(self, kind: Any, document_id: str) -> Any:
+                found = await super().get(kind, document_id)
+                if isinstance(found, ParkedKey) and found.replayed == 5 and more:
+                    events, more[:] = list(more), []
+                    await platform.given_events(*events)
+                return found
+
+        handled = await replay_key(
+            parked,
+            service="toy",
+            handlers=toy.roles["api"].subscriptions[0].handlers,
+            deps=deps,
+            storage=Meanwhile(running.storage),
+            bus=platform.node.infrastructure.bus,
+            work=running.work,
+            codec=codec(),
+            skip=(0, 3),
+        )
+        assert handled == 20 and deps.tried.count("5") == 2
+        seen = (await tally(platform, tally_class, "usr_1")).seen
+        assert seen == tuple(str(n) for n in range(20) if n not in (0, 3))
         assert await deps.storage.get(ParkedKey, parked.id) is None
 
 

@@ -83,7 +83,9 @@ async def test_an_index_declared_otherwise_is_told_and_made_anew(
     storage = database.storage("notes")
     found = await storage.differences([Other])
     assert "index notes__notes__by_owner is declared otherwise" in found
-    assert "index notes__notes__by_read is declared by nobody" in found
+    assert "index notes__notes__by_read is declared by nobody" in await storage.unknown([Other])
+    assert "collection notes is declared by nobody" in await storage.unknown([])
+    assert await storage.unknown([note]) == []
     await storage.migrate([Other])
     assert "index notes__notes__by_owner is declared otherwise" not in await storage.differences([Other])
 

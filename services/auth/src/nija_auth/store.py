@@ -75,6 +75,14 @@ class People:
         page = await self.storage.find(ResetRequest, "by_time", limit=PAGE)
         return list(page.items)
 
+    async def any_sessions(self) -> list[Session]:
+        """Some, as long as there are any."""
+        return list((await self.storage.find(Session, "by_expiry", limit=PAGE)).items)
+
+    async def any_resets(self) -> list[PasswordReset]:
+        """Some, as long as there are any."""
+        return list((await self.storage.find(PasswordReset, "by_expiry", limit=PAGE)).items)
+
     async def keyring(self) -> Keyring | None:
         return await self.storage.get(Keyring, KEYRING)
 

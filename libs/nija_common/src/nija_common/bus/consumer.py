@@ -24,6 +24,7 @@ from nija_common.events.base import Event, Received
 from nija_common.events.codec import Codec, Undecodable
 from nija_common.events.topics import Kind, Topic
 from nija_common.runtime.manifest import Subscription
+from nija_common.storage.incarnations import missing_between, place_of
 from nija_common.storage.port import Progress, Storage
 from nija_common.storage.reads import SplitBatch
 from nija_common.storage.unit_of_work import UnitOfWork, Work, current
@@ -60,11 +61,14 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """A record that has been read as far as possible. `problem` says why it cannot be handled."""
+    """A record that has been read as far as possible. `problem` says why it cannot be handled.
+
+    `place` is its `seq` as it is kept in applied positions: in order over incarnations (`incarnations.py`).
+    """
 
     record: Record
     source: str | None
-    seq: int | None
+    place: int | None
     received: Received[Event] | None
     problem: str | None
 
@@ -287,17 +291,17 @@ class ConsumerRunner:
     ) -> None:
         """Handles, skips or sets aside one record."""
         record = item.record
-        tracked = topic.kind is Kind.FACT and item.source is not None and item.seq is not None
         name = (item.source or "", record.key or "")
         before = last.get(name)
-        if tracked and before is not None and item.seq is not None and item.seq <= before:
-            metrics.EVENTS_SKIPPED.labels(self._group, topic.name, "duplicate").inc()
-            return
         problem = item.problem
-        if tracked and before is not None and item.seq is not None and item.seq > before + 1:
-            problem = f"events {before + 1} to {item.seq - 1} are missing"
-        if tracked and item.seq is not None:
-            last[name] = seqs[name] = item.seq
+        if topic.kind is Kind.FACT and item.source is not None and item.place is not None:
+            if before is not None and item.place <= before:
+                metrics.EVENTS_SKIPPED.labels(self._group, topic.name, "duplicate").inc()
+                return
+            missing = None if before is None else missing_between(before, item.place)
+            if missing is not None:
+                problem = f"events {missing[0]} to {missing[1]} are missing"
+            last[name] = seqs[name] = item.place
         held = parked.get(record.key or "")
         if held is not None or problem is not None:
             await self._set_aside(record, held, parked, problem or "the key is parked", uow)
@@ -360,8 +364,8 @@ class ConsumerRunner:
         uow = self._work.open()
         await self._set_aside(record, parked.get(record.key or ""), parked, reason, uow)
         seqs: dict[tuple[str, str], int] = {}
-        if self._topics[place.topic].kind is Kind.FACT and item.source is not None and item.seq is not None:
-            seqs[(item.source, record.key or "")] = item.seq
+        if self._topics[place.topic].kind is Kind.FACT and item.source is not None and item.place is not None:
+            seqs[(item.source, record.key or "")] = item.place
         uow.applied(Progress(self._group, place.topic, place.partition, record.offset + 1, seqs))
         await self._work.commit(uow)
 
@@ -385,14 +389,13 @@ class ConsumerRunner:
             envelope = self._codec.envelope(record.value)
         except Undecodable as error:
             return _Opened(record, None, None, None, str(error))
-        source, seq = envelope.get("source"), envelope.get("seq")
+        source, place = envelope.get("source"), place_of(envelope)
         source = source if isinstance(source, str) else None
-        seq = seq if isinstance(seq, int) else None
         try:
             received = self._codec.event(envelope, key=record.key, partition=record.partition, offset=record.offset)
         except Undecodable as error:
-            return _Opened(record, source, seq, None, str(error))
-        return _Opened(record, source, seq, received, None)
+            return _Opened(record, source, place, None, str(error))
+        return _Opened(record, source, place, received, None)
 
     async def _last_seqs(self, topic: Topic, opened: list[_Opened]) -> dict[tuple[str, str], int]:
         if topic.kind is not Kind.FACT:

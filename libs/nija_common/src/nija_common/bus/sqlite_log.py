@@ -217,6 +217,19 @@ def next_generation(connection: sqlite3.Connection, group: str, topics: Sequence
     return int(rows[0][0])
 
 
+def waiting(connection: sqlite3.Connection, service: str, group: str, topic: str) -> int:
+    """How many records of a topic that group of the service has not applied."""
+    rows = connection.execute(
+        "SELECT l.lane, coalesce(p.next_offset, 0) FROM log_lanes l LEFT JOIN sys_progress p "
+        "ON p.service = ? AND p.group_name = ? AND p.topic = l.topic AND p.part = l.part WHERE l.topic = ?",
+        (service, group, topic),
+    ).fetchall()
+    count = "SELECT count(*) FROM log_records WHERE place >= ? AND place < ?"
+    return sum(
+        connection.execute(count, (place(lane, applied), place(lane + 1, 0))).fetchone()[0] for lane, applied in rows
+    )
+
+
 def next_epoch(connection: sqlite3.Connection, publisher_id: str) -> int:
     """Opens a publisher: those of an earlier epoch are fenced."""
     rows = connection.execute(

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from nija_common.bus.port import Bus
 from nija_common.errors import SettingsError
@@ -22,16 +23,29 @@ DATABASE_FILE = "nija.sqlite3"
 FILES_FOLDER = "files"
 
 
+class Incarnations(Protocol):
+    """The lives of databases that are restored by other tools than ours: see `storage/incarnations.py`."""
+
+    async def incarnation(self, service: str) -> int:
+        """The life that a service's database is in."""
+        ...
+
+    async def begin_incarnation(self, service: str, number: int) -> None:
+        """Begins a new one; nobody else may be at work on the database."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Infrastructure:
     """Store and bus, opened. `outbox_of` answers None where the store is the bus as well; `blobs_of` a service's files;
-    `prune` drops what retention allows."""
+    `prune` drops what retention allows. `incarnations` is None where `nija restore` begins them."""
 
     bus: Bus
     storage_of: Callable[[str], Storage]
     outbox_of: Callable[[str], Outbox | None]
     blobs_of: Callable[[str], Blobs]
     prune: Callable[[], Awaitable[object]] | None = None
+    incarnations: Incarnations | None = None
 
 
 @asynccontextmanager
@@ -95,7 +109,7 @@ async def _distributed(stack: AsyncExitStack, settings: PlatformSettings) -> Inf
         MongoServer.open(settings.mongo_url.get_secret_value(), namespace=settings.namespace)
     )
     bus = await _kafka(stack, settings)
-    return Infrastructure(bus, server.storage, server.outbox, server.blobs)
+    return Infrastructure(bus, server.storage, server.outbox, server.blobs, incarnations=server)
 
 
 def _folders(settings: PlatformSettings) -> Callable[[str], Blobs]:

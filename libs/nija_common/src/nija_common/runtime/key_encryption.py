@@ -45,6 +45,16 @@ class KeyFile:
             raise SettingsError(f"{self.path}: has no key")
         return self._keys
 
+    def lines(self) -> tuple[str, ...]:
+        """The keys as they are written, in base64. Raises as a call does."""
+        return tuple(base64.b64encode(key).decode() for key in self())
+
+    def put_first(self, lines: Sequence[str]) -> None:
+        """Puts these keys in front of those that are there; the first of them seals from now on. Raises SettingsError."""
+        given = [_decoded(line, "a key of the backup") for line in lines]
+        before = list(self()) if self.path.exists() else []
+        self._replace([*given, *(key for key in before if key not in given)])
+
     def make(self) -> None:
         """Makes the file with one key, for its owner only, unless it is there."""
         try:
@@ -55,7 +65,9 @@ class KeyFile:
 
     def add(self) -> None:
         """Puts a new key in front of the others; the file is there in full, before or after, at any moment."""
-        keys = [secrets.token_bytes(32), *self()]
+        self._replace([secrets.token_bytes(32), *self()])
+
+    def _replace(self, keys: Sequence[bytes]) -> None:
         beside = self.path.with_suffix(".new")
         _write(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), keys)
         beside.replace(self.path)

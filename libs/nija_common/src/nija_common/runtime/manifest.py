@@ -109,6 +109,18 @@ class SealedIn:
 
 
 @dataclass(frozen=True, slots=True)
+class StateOf:
+    """Entities whose state a service tells on a state topic, so that it can be told again.
+
+    `snapshot` gives a document's event; it is what the handlers emit too. The document's id is the event's key.
+    """
+
+    topic: Topic
+    kind: type[Document]
+    snapshot: Callable[[Any], Event]
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """One service: name as in commands and groups, its settings block, how its deps are built, its roles."""
 
@@ -119,6 +131,7 @@ class Service:
     collections: tuple[type[Document], ...] = ()
     produces: tuple[Topic, ...] = ()
     sealed: tuple[SealedIn, ...] = ()
+    states: tuple[StateOf, ...] = ()
     served_as: Mapping[str, str] = field(default_factory=dict)
     """Roles that `nija serve` starts under a name of their own: role -> name. The rest run under the service's name."""
 

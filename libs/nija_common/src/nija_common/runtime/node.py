@@ -119,7 +119,16 @@ async def schema_differences(infrastructure: Infrastructure, services: Sequence[
     found = await infrastructure.bus.differences(topics_of(services))
     for service in services:
         storage = infrastructure.storage_of(service.name)
-        found += await storage.differences([*service.collections, ParkedKey])
+        found += [f"{service.name}: {one}" for one in await storage.differences([*service.collections, ParkedKey])]
+    return found
+
+
+async def schema_unknown(infrastructure: Infrastructure, services: Sequence[Service]) -> list[str]:
+    """In words, what the databases have and nobody declares."""
+    found: list[str] = []
+    for service in services:
+        storage = infrastructure.storage_of(service.name)
+        found += [f"{service.name}: {one}" for one in await storage.unknown([*service.collections, ParkedKey])]
     return found
 
 

@@ -58,6 +58,12 @@ class Sealer:
         self._look()
         return self._current
 
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The names of every key that opens, the one that seals first."""
+        self._look()
+        return (self._current, *(key_id for key_id in self._wrapping if key_id != self._current))
+
     def __repr__(self) -> str:
         return f"Sealer(key_id={self._current!r})"
 

@@ -22,7 +22,7 @@ from nija_common.storage.mongo_errors import translated
 from nija_common.storage.mongo_outbox import Bell, MongoOutbox
 from nija_common.storage.mongo_pool import PoolUse
 from nija_common.storage.mongo_query import Select
-from nija_common.storage.mongo_schema import APPLIED, META, PROGRESS, Raw, database_name, from_raw
+from nija_common.storage.mongo_schema import APPLIED, PROGRESS, Raw, database_name, from_raw
 from nija_common.storage.port import Commit, Draw, Lease, Page, Range
 from nija_common.values.document import Document, Scalar
 
@@ -83,6 +83,17 @@ class MongoServer:
     def blobs(self, service: str) -> MongoBlobs:
         """The files of this service."""
         return MongoBlobs(self._database(service))
+
+    async def incarnation(self, service: str) -> int:
+        """How often the service's database has begun a new life; 1 where it was never restored."""
+        with translated():
+            return await mongo_schema.incarnation(self._database(service))
+
+    async def begin_incarnation(self, service: str, number: int) -> None:
+        """From now on revisions begin with this number. For when nobody else works on the database: whoever does
+        has read the old one."""
+        with translated():
+            await mongo_schema.begin_incarnation(self._database(service), number)
 
     def _database(self, service: str) -> AsyncDatabase[Raw]:
         return self._client[database_name(self._namespace, service)]
@@ -149,6 +160,13 @@ class MongoStorage:
         cursor = select.cursor(rows[limit - 1], descending) if len(rows) > limit else None
         return Page(tuple(from_raw(kind, raw) for raw in rows[:limit]), cursor)
 
+    async def scan(self, kind: type[D], *, limit: int, after: str | None = None) -> Page[D]:
+        wanted = {} if after is None else {"_id": {"$gt": after}}
+        with translated():
+            rows = await self._database[kind.collection.name].find(wanted, sort=[("_id", 1)], limit=limit + 1).to_list()
+        cursor = str(rows[limit - 1]["_id"]) if len(rows) > limit else None
+        return Page(tuple(from_raw(kind, raw) for raw in rows[:limit]), cursor)
+
     async def count(self, kind: type[D], index: str, equals: Sequence[Scalar] = (), within: Range | None = None) -> int:
         wanted = Select(kind, index, equals, within).filter
         with translated():
@@ -203,8 +221,11 @@ class MongoStorage:
         with translated(MIGRATE_S):
             return await mongo_schema.differences(self._database, kinds)
 
+    async def unknown(self, kinds: Sequence[type[Document]]) -> list[str]:
+        with translated(MIGRATE_S):
+            return await mongo_schema.unknown(self._database, kinds)
+
     async def _read_incarnation(self) -> int:
-        """How often this database has been restored: the first part of every revision."""
+        """The first part of every revision."""
         with translated():
-            row = await self._database[META].find_one({"_id": "incarnation"})
-        return 1 if row is None else int(row["value"])
+            return await mongo_schema.incarnation(self._database)

@@ -45,6 +45,8 @@ COMMIT_IDS_S = 3600
 EXPIRES = "_expires_at"
 """Beside a document with a time to live: the same moment as a date, which is what MongoDB drops rows by."""
 
+_NOT_OURS = ("system.", "blobs.")
+
 _ANYTHING = ["string", "int", "long", "double", "bool"]
 
 _PLATFORM: dict[str, list[IndexModel]] = {
@@ -131,7 +133,7 @@ async def migrate(database: AsyncDatabase[Raw], kinds: Sequence[type[Document]])
 
 
 async def differences(database: AsyncDatabase[Raw], kinds: Sequence[type[Document]]) -> list[str]:
-    """In words, what `migrate` would change, and indexes that nobody declares."""
+    """In words, what `migrate` would change."""
     found: list[str] = []
     existing = set(await database.list_collection_names())
     for name, models in _wanted(kinds).items():
@@ -145,8 +147,33 @@ async def differences(database: AsyncDatabase[Raw], kinds: Sequence[type[Documen
                 found.append(f"index {name}.{index} is missing")
             elif indexes[index] != shape:
                 found.append(f"index {name}.{index} is declared otherwise")
-        found.extend(f"index {name}.{index} is declared by nobody" for index in indexes if index not in shapes)
     return found
+
+
+async def unknown(database: AsyncDatabase[Raw], kinds: Sequence[type[Document]]) -> list[str]:
+    """In words, collections and indexes that nobody declares; files (GridFS) are the blobs' own."""
+    wanted = _wanted(kinds)
+    found: list[str] = []
+    for name in sorted(await database.list_collection_names()):
+        if name in wanted:
+            declared = {str(model.document["name"]) for model in wanted[name]}
+            indexes = await _indexes(database[name])
+            found += [f"index {name}.{index} is declared by nobody" for index in indexes if index not in declared]
+        elif not name.startswith(_NOT_OURS):
+            found.append(f"collection {name} is declared by nobody")
+    return found
+
+
+async def incarnation(database: AsyncDatabase[Raw]) -> int:
+    """The number of the database's life; 1 where it was never restored."""
+    row = await database[META].find_one({"_id": "incarnation"})
+    return 1 if row is None else int(row["value"])
+
+
+async def begin_incarnation(database: AsyncDatabase[Raw], number: int) -> None:
+    """The number only ever rises. Leases end at once, epochs stay: their holders lived in the life before."""
+    await database[LEASES].update_many({}, {"$set": {"expires_at_ms": 0}})
+    await database[META].update_one({"_id": "incarnation"}, {"$max": {"value": number}}, upsert=True)
 
 
 def nullable(kind: type[Document], field: str) -> bool:

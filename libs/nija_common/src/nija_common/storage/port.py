@@ -70,9 +70,9 @@ class Progress:
     """How far a consumer group has come in one partition, written with the effects of what it handled.
 
     `next_offset` is the next to read; it only ever rises. `seqs` holds, per (source, key), the last `seq`
-    applied. `seqs_found` is what the handlers went by: where it is given, a (source, key) of `seqs` whose stored
-    `seq` is another by now is a Conflict. So a member that lost its partition without noticing applies nothing
-    twice, whatever its handlers write.
+    applied, as `incarnations.place_of` numbers it. `seqs_found` is what the handlers went by: where it is given, a
+    (source, key) of `seqs` whose stored `seq` is another by now is a Conflict. So a member that lost its partition
+    without noticing applies nothing twice, whatever its handlers write.
     """
 
     group: str
@@ -144,6 +144,11 @@ class Storage(Protocol):
         """
         ...
 
+    async def scan(self, kind: type[D], *, limit: int, after: str | None = None) -> Page[D]:
+        """Every document of a collection, in the order of their ids, without an index. `after`: the cursor, which is the
+        last id: what changes meanwhile is neither left out nor seen twice."""
+        ...
+
     async def count(
         self,
         kind: type[D],
@@ -199,7 +204,11 @@ class Storage(Protocol):
         ...
 
     async def differences(self, kinds: Sequence[type[Document]]) -> list[str]:
-        """In words, how the database differs from the declared collections; empty if it does not."""
+        """In words, what `migrate` would make or make anew; empty if it would change nothing."""
+        ...
+
+    async def unknown(self, kinds: Sequence[type[Document]]) -> list[str]:
+        """In words, what is there and nobody declares: left by another version, older or newer. It does no harm."""
         ...
 
 

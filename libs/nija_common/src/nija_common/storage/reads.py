@@ -75,6 +75,10 @@ class ReadsOwnWrites(Storage):
             kind, index, equals, within, limit=limit, descending=descending, after=after, skip=skip
         )
 
+    async def scan(self, kind: type[D], *, limit: int, after: str | None = None) -> Page[D]:
+        _split_if_touched(kind)
+        return await self._storage.scan(kind, limit=limit, after=after)
+
     async def count(self, kind: type[D], index: str, equals: Sequence[Scalar] = (), within: Range | None = None) -> int:
         _split_if_touched(kind)
         return await self._storage.count(kind, index, equals, within)
@@ -111,6 +115,9 @@ class ReadsOwnWrites(Storage):
 
     async def differences(self, kinds: Sequence[type[Document]]) -> list[str]:
         return await self._storage.differences(kinds)
+
+    async def unknown(self, kinds: Sequence[type[Document]]) -> list[str]:
+        return await self._storage.unknown(kinds)
 
 
 def _split_if_touched(kind: type[Document]) -> None:

@@ -210,6 +210,13 @@ class SqliteStorage:
         items = tuple(_document(kind, row[0]) for row in rows[:limit])
         return Page(items, select.cursor(rows[limit - 1], descending) if len(rows) > limit else None)
 
+    async def scan(self, kind: type[D], *, limit: int, after: str | None = None) -> Page[D]:
+        table = sqlite_schema.table_of(self._service, kind.collection)
+        sql = f"SELECT id, body FROM {table} WHERE id > ? ORDER BY id LIMIT ?"
+        rows = await self._engine.read(lambda connection: connection.execute(sql, (after or "", limit + 1)).fetchall())
+        items = tuple(_document(kind, row[1]) for row in rows[:limit])
+        return Page(items, rows[limit - 1][0] if len(rows) > limit else None)
+
     async def count(self, kind: type[D], index: str, equals: Sequence[Scalar] = (), within: Range | None = None) -> int:
         query = Select(self._service, kind, index, equals, within).count()
         rows = await self._engine.read(lambda connection: connection.execute(query.sql, query.values).fetchall())
@@ -289,6 +296,9 @@ class SqliteStorage:
 
     async def differences(self, kinds: Sequence[type[Document]]) -> list[str]:
         return await self._engine.read(lambda connection: sqlite_schema.differences(connection, self._service, kinds))
+
+    async def unknown(self, kinds: Sequence[type[Document]]) -> list[str]:
+        return await self._engine.read(lambda connection: sqlite_schema.unknown(connection, self._service, kinds))
 
 
 def _document(kind: type[D], body: str) -> D:

@@ -35,6 +35,19 @@ else:
         return True
 
 
+def holder_of(database: Path) -> int | None:
+    """The process that has the folder; None if none has. Looking takes the lock for an instant."""
+    path = database.with_name(database.name + ".lock")
+    if not path.exists():
+        return None
+    with path.open("r+", encoding="utf-8") as file:
+        if _try_lock(file):
+            return None
+        file.seek(0)
+        written = file.read(32).strip()
+        return int(written) if written.isdigit() else 0
+
+
 class FolderLock:
     """Held from enter to exit. Entering raises SettingsError, naming folder and pid, if another process holds it."""
 

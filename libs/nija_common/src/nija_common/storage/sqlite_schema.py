@@ -42,6 +42,7 @@ CREATE INDEX IF NOT EXISTS sys_outbox_by_commit ON sys_outbox (service, commit_i
 CREATE UNIQUE INDEX IF NOT EXISTS sys_outbox_by_id ON sys_outbox (service, id);
 """
 
+_OWN = re.compile(r"IF NOT EXISTS (\w+)")
 _NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 
 
@@ -168,7 +169,7 @@ def migrate(connection: sqlite3.Connection, service: str, kinds: Sequence[type[D
 
 
 def differences(connection: sqlite3.Connection, service: str, kinds: Sequence[type[Document]]) -> list[str]:
-    """In words, what `migrate` would change, and indexes that nobody declares."""
+    """In words, what `migrate` would change."""
     found: list[str] = []
     for kind in kinds:
         table = table_of(service, kind.collection)
@@ -182,5 +183,34 @@ def differences(connection: sqlite3.Connection, service: str, kinds: Sequence[ty
                 found.append(f"index {name} is missing")
             elif indexes[name] != sql:
                 found.append(f"index {name} is declared otherwise")
-        found.extend(f"index {name} is declared by nobody" for name in indexes if name not in wanted)
+    return found
+
+
+def unknown(connection: sqlite3.Connection, service: str, kinds: Sequence[type[Document]]) -> list[str]:
+    """In words, tables and indexes of the service that nobody declares."""
+    prefix = f"{_plain(service)}__"
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    declared = {table_of(service, kind.collection): kind.collection for kind in kinds}
+    found = [
+        f"collection {name.removeprefix(prefix)} is declared by nobody"
+        for (name,) in rows
+        if name.startswith(prefix) and name not in declared
+    ]
+    for table, collection in declared.items():
+        wanted = _wanted(table, collection)
+        found += [
+            f"index {name} is declared by nobody" for name in _existing(connection, table)[1] if name not in wanted
+        ]
+    return found
+
+
+def missing_platform(connection: sqlite3.Connection) -> list[str]:
+    """In words, what of the platform's own tables and indexes is missing, or newer than this version."""
+    rows = connection.execute("SELECT name FROM sqlite_master").fetchall()
+    there = {str(name) for (name,) in rows}
+    found = [f"table {name} is missing" for name in _OWN.findall(_PLATFORM) if name not in there]
+    if "sys_meta" in there:
+        schema = connection.execute("SELECT value FROM sys_meta WHERE name = 'schema'").fetchone()[0]
+        if schema != SCHEMA_VERSION:
+            found.append(f"the file has format {schema}, this version of nija has {SCHEMA_VERSION}")
     return found

@@ -66,6 +66,13 @@ async def rotate_keys(deps: Deps, command: RotateKeys, uow: UnitOfWork) -> bool:
     return True
 
 
+async def replace_keys(deps: Deps, _: None, uow: UnitOfWork) -> None:
+    """One new key in the place of all: whatever they have signed is refused from now on."""
+    keyring = await deps.people.keyring() or Keyring(id=KEYRING)
+    fresh = _fresh(deps, deps.clock.now_ms(), active_from_ms=0)
+    uow.save(keyring.model_copy(update={"keys": (fresh,)}))
+
+
 async def key_set(deps: Deps) -> dict[str, list[dict[str, str]]]:
     """The JWKS document (RFC 7517)."""
     keyring = await deps.people.keyring()

@@ -255,6 +255,12 @@ def release(account: Account, *, by: str, at_ms: int) -> tuple[Account, tuple[Ev
     return account.changed(kill=None), (event,)
 
 
+def present_latch(account: Account) -> KillSwitchSnapshot:
+    """The snapshot of a user's switch as it is, tripped or not."""
+    kill = account.kill or KillLatch(reason="", by=account.id, at_ms=0, close_positions=False)
+    return latch_event(account.id, kill, active=account.kill is not None, by=kill.by, at_ms=kill.at_ms)
+
+
 def latch_event(scope: str, kill: KillLatch, *, active: bool, by: str, at_ms: int) -> KillSwitchSnapshot:
     """The snapshot of a user's switch."""
     return KillSwitchSnapshot(

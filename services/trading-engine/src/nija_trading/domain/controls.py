@@ -46,6 +46,10 @@ class GlobalSwitch(Document):
         """Not active any more; what it stopped stays stopped."""
         return self.model_copy(update={"active": False, "close_positions": False})
 
+    def present(self) -> KillSwitchSnapshot:
+        """The event of its present state, by whom and when it was last tripped."""
+        return self.snapshot(by=self.by, at_ms=self.at_ms)
+
     def snapshot(self, *, by: str, at_ms: int) -> KillSwitchSnapshot:
         """The event of its present state."""
         return KillSwitchSnapshot(
