@@ -1,7 +1,9 @@
 """Builds every combination of deploy/k8s with kustomize and validates all of them strictly with kubeconform.
 
     python scripts/check_manifests.py               build and validate (part of `make check`)
-    python scripts/check_manifests.py --render DIR  build only, a file for each combination in DIR
+    python scripts/check_manifests.py --render DIR  build only, a file for each combination in DIR (--only NAME chooses)
+    python scripts/check_manifests.py --validate F  validate only, these files
+    python scripts/check_manifests.py --tools       make ready what the tests need, nothing else
 
 A combination is the base, an overlay as it is, an overlay without components, or an overlay with one component more, which
 takes the place of those that it cannot stand beside. Validated against the oldest Kubernetes that the manifests support and
@@ -19,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -107,12 +109,13 @@ def build(name: str, where: Path, components: Sequence[str] | None, target: Path
     return f"{name}: {said}" if done.returncode != 0 or said else None
 
 
-def render(target: Path) -> list[str]:
-    """Builds every combination into `target`; what went wrong."""
+def render(target: Path, only: Collection[str] = ()) -> list[str]:
+    """Builds every combination, or those named, into `target`; what went wrong."""
     target.mkdir(parents=True, exist_ok=True)
     tool("kustomize")
+    chosen = [one for one in combinations(MANIFESTS) if not only or one[0] in only]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(lambda one: build(*one, target), list(combinations(MANIFESTS)))
+        found = pool.map(lambda one: build(*one, target), chosen)
         return [reason for reason in found if reason is not None]
 
 
@@ -133,6 +136,21 @@ def validate(rendered: Sequence[Path], version: str, scratch: Path) -> str:
     return said or ("kubeconform failed without a word" if done.returncode else "")
 
 
+def complaints(rendered: Sequence[Path]) -> list[str]:
+    """What each version of Kubernetes has against these files."""
+    tool("kubeconform")
+    found: list[str] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for version in KUBERNETES:
+            try:
+                said = validate(rendered, version, Path(scratch))
+            except NoSchema as error:
+                said = str(error)
+            if said:
+                found.append(f"Kubernetes {version}:\n{said}")
+    return found
+
+
 def check() -> int:
     """The status of the command."""
     began = time.monotonic()
@@ -140,15 +158,8 @@ def check() -> int:
         target = Path(scratch) / "rendered"
         faults = render(target)
         rendered = sorted(target.glob("*.yaml"))
-        for version in KUBERNETES:
-            try:
-                said = validate(rendered, version, Path(scratch))
-            except NoSchema as error:
-                said = str(error)
-            if said:
-                faults.append(f"Kubernetes {version}:\n{said}")
-    for fault in faults:
-        sys.stderr.write(fault + "\n")
+        faults += complaints(rendered)
+    sys.stderr.writelines(fault + "\n" for fault in faults)
     seconds = time.monotonic() - began
     sys.stdout.write(
         f"manifests: {len(rendered)} combinations, Kubernetes {' and '.join(KUBERNETES)}:"
@@ -161,11 +172,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 good (or skipped for want of Go, outside CI), 1 not."""
     parser = argparse.ArgumentParser(description="Builds and validates deploy/k8s.")
     parser.add_argument("--render", type=Path, metavar="DIR", help="only build, into this folder")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="with --render: these combinations")
+    parser.add_argument("--validate", type=Path, nargs="+", metavar="FILE", help="only validate, these files")
+    parser.add_argument(
+        "--tools", action="store_true", help="only build kustomize and kubeconform where they are missing"
+    )
     options = parser.parse_args(arguments)
     try:
-        if options.render is None:
+        if options.tools:
+            for name in TOOLS:
+                tool(name)
+            return 0
+        if options.validate is not None:
+            faults = complaints(options.validate)
+        elif options.render is not None:
+            faults = render(options.render, options.only)
+        else:
             return check()
-        faults = render(options.render)
         sys.stderr.writelines(fault + "\n" for fault in faults)
         return 1 if faults else 0
     except Unavailable as reason:
