@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import re
 import runpy
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
 from nija_cli.services import SERVICES, served_names
 from nija_common.runtime.settings import PlatformSettings, load, refuse_unknown
@@ -261,6 +265,27 @@ def test_secrets_are_files_that_the_install_page_makes_and_only_those_who_need_o
         if secret not in ("nija-services", "nija-operator", "nija-cluster-ca-cert"):  # Strimzi makes these itself
             assert f"secret generic {secret} " in RUNBOOK, secret
             assert key in RUNBOOK, (secret, key)
+
+
+def test_the_overlay_of_the_install_page_builds_and_changes_what_it_names(built: Any, tmp_path: Path) -> None:
+    assert built
+    (kustomize,) = ROOT.glob(".tools/kustomize/*/kustomize")
+    example = re.search(r"```yaml\n# my-nija/kustomization.yaml\n(.+?)```", RUNBOOK, re.S)
+    assert example is not None
+    shutil.copytree(ROOT / "deploy/k8s", tmp_path / "nija/deploy/k8s")
+    (tmp_path / "my-nija").mkdir()
+    (tmp_path / "my-nija/kustomization.yaml").write_text(example[1])
+    done = subprocess.run(
+        [kustomize, "build", str(tmp_path / "my-nija")], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    documents = list(yaml.safe_load_all(done.stdout))
+    (config,) = (one["data"] for one in documents if one["kind"] == "ConfigMap")
+    hosts = {one["spec"]["rules"][0]["host"] for one in documents if one["kind"] == "Ingress"}
+    images = {_container(one["spec"]["template"])["image"] for one in documents if one["kind"] == "Deployment"}
+    assert config["NIJA_KAFKA_BOOTSTRAP"] == "kafka.your.domain:9093"
+    assert hosts == {urlsplit(config["NIJA_PUBLIC_URL"]).hostname} == {"nija.your.domain"}
+    assert images == {"REGISTRY/nija-platform:0.1.0"}
 
 
 def test_the_prometheus_rules_are_those_that_promtool_tests() -> None:
