@@ -8,7 +8,7 @@ SHELL := /bin/sh
 .SHELLFLAGS := -eu -c
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check format bench docs sdks clean \
-	check-lint check-format check-imports check-types check-engine-types
+	check-lint check-format check-imports check-types check-engine-types check-manifests
 
 PYTHON ?=
 ARGS ?=
@@ -36,10 +36,12 @@ run: ## Start the whole platform with demo data on http://127.0.0.1:8000
 test: setup ## Run every test (ARGS="-k word" chooses; Kafka, MongoDB's wire and Stripe's mock are started where they can be)
 	@$(BIN)/python -m nija_common.testing.kafka
 	@$(BIN)/python -m nija_common.testing.stripe_mock
+	@$(BIN)/python scripts/check_manifests.py --tools
 	@$(BIN)/pytest -n $(JOBS) $(ARGS)
 
-check: setup ## Lint, format, types, import directions (all of them, also after one has failed)
-	@$(MAKE) --no-print-directory --keep-going check-lint check-format check-imports check-types check-engine-types
+check: setup ## Lint, format, types, import directions, Kubernetes manifests (all of them, also after one has failed)
+	@$(MAKE) --no-print-directory --keep-going check-lint check-format check-imports check-types check-engine-types \
+		check-manifests
 
 check-lint:
 	$(BIN)/ruff check .
@@ -55,6 +57,10 @@ check-types:
 
 check-engine-types:
 	$(if $(ENGINE_TESTS),MYPYPATH=services/trading-engine $(BIN)/mypy --cache-dir .mypy_cache/engine $(ENGINE_TESTS))
+
+# Needs Go, once, to build kustomize and kubeconform; without it this says so, and fails in CI.
+check-manifests:
+	$(BIN)/python scripts/check_manifests.py
 
 format: setup ## Put code into shape: imports, layout
 	$(BIN)/ruff check --fix .
@@ -73,6 +79,7 @@ docs: setup ## Write what is generated again (API document, events, settings, wh
 	@$(BIN)/python scripts/api_coverage.py
 	@$(BIN)/python scripts/slo_rules.py
 	@$(BIN)/python scripts/dashboards.py
+	@$(BIN)/python scripts/prometheus_rules.py
 
 clean: ## Remove .venv, .tools, caches (not .nija, the data of `make run`)
 	rm -rf sdks/typescript/node_modules sdks/typescript/dist .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

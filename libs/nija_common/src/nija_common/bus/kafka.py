@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -17,6 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import InvalidProducerEpoch, KafkaError, MessageSizeTooLargeError, ProducerClosed, ProducerFenced
 
 from nija_common.bus import kafka_topics
+from nija_common.bus.kafka_access import Access
 from nija_common.bus.kafka_member import KafkaMember, KafkaReader, Names, running
 from nija_common.bus.port import (
     BusUnavailable,
@@ -61,8 +63,8 @@ GROUP_REQUEST_TIMEOUT_MS = 40_000
 class KafkaBus:
     """Adapter of the port `Bus`. Open it with `KafkaBus.open(...)`."""
 
-    def __init__(self, bootstrap: str, namespace: str, *, session_timeout_s: float) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, bootstrap: str, namespace: str, *, session_timeout_s: float, access: Access) -> None:
+        self._brokers: dict[str, Any] = {"bootstrap_servers": bootstrap, **access.options()}
         self._names = Names(namespace)
         self._session_timeout_ms = int(session_timeout_s * 1000)
         self._opening = asyncio.Lock()
@@ -74,14 +76,15 @@ class KafkaBus:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(
-        cls, bootstrap: str, *, namespace: str = "", session_timeout_s: float = 6.0
+        cls, bootstrap: str, *, namespace: str = "", session_timeout_s: float = 6.0, access: Access | None = None
     ) -> AsyncIterator[KafkaBus]:
         """A bus on these brokers; topics, groups and publishers carry the namespace as a prefix.
 
         Nothing is connected yet. `session_timeout_s`: after this time without a heartbeat a member's partitions
-        pass to others.
+        pass to others. `access`: who we are to the brokers, nobody in particular without. Raises ValueError for one
+        that cannot be.
         """
-        bus = cls(bootstrap, namespace, session_timeout_s=session_timeout_s)
+        bus = cls(bootstrap, namespace, session_timeout_s=session_timeout_s, access=access or Access())
         try:
             yield bus
         finally:
@@ -108,7 +111,7 @@ class KafkaBus:
     @contextlib.asynccontextmanager
     async def join(self, group: str, topics: Sequence[str], listener: Listener) -> AsyncIterator[Member]:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._brokers,
             group_id=self._names.prefix + group,
             enable_auto_commit=False,
             isolation_level="read_committed",
@@ -127,7 +130,7 @@ class KafkaBus:
     @contextlib.asynccontextmanager
     async def read(self, starts: Mapping[TopicPartition, Start]) -> AsyncIterator[Reader]:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._brokers,
             group_id=None,
             isolation_level="read_committed",
             auto_offset_reset="earliest",
@@ -143,7 +146,7 @@ class KafkaBus:
     @contextlib.asynccontextmanager
     async def state_publisher(self, publisher_id: str) -> AsyncIterator[StatePublisher]:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **self._brokers,
             transactional_id=self._names.prefix + publisher_id,
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
             linger_ms=0,
@@ -208,7 +211,7 @@ class KafkaBus:
                 if asyncio.get_running_loop().time() < self._away_until:
                     raise BusUnavailable("Kafka did not answer a moment ago")
                 producer = AIOKafkaProducer(
-                    bootstrap_servers=self._bootstrap,
+                    **self._brokers,
                     enable_idempotence=True,
                     linger_ms=0,
                     max_batch_size=BATCH_BYTES,
@@ -226,15 +229,13 @@ class KafkaBus:
         """A client of its own that never fetches: on one that does, the question waits for the fetch."""
         async with self._opening:
             if self._ends_client is None:
-                consumer = AIOKafkaConsumer(
-                    bootstrap_servers=self._bootstrap, group_id=None, isolation_level="read_committed"
-                )
+                consumer = AIOKafkaConsumer(**self._brokers, group_id=None, isolation_level="read_committed")
                 self._ends_client = await self._ends_stack.enter_async_context(running(consumer))
             return self._ends_client
 
     @contextlib.asynccontextmanager
     async def _admin(self, timeout_s: float) -> AsyncIterator[AIOKafkaAdminClient]:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, request_timeout_ms=int(timeout_s * 1000))
+        admin = AIOKafkaAdminClient(**self._brokers, request_timeout_ms=int(timeout_s * 1000))
         try:
             async with asyncio.timeout(timeout_s):
                 await admin.start()

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from nija_common.bus.kafka_access import Access
 from nija_common.bus.port import Bus
 from nija_common.errors import SettingsError
-from nija_common.runtime.settings import PlatformSettings
+from nija_common.runtime.settings import KafkaSettings, PlatformSettings
 from nija_common.storage.blobs import Blobs, FolderBlobs
 from nija_common.storage.port import Outbox, Storage
 from nija_common.values.clock import Clock
@@ -121,7 +122,25 @@ async def _kafka(stack: AsyncExitStack, settings: PlatformSettings) -> Bus:
 
     if settings.kafka_bootstrap is None:
         raise SettingsError("NIJA_KAFKA_BOOTSTRAP: missing; NIJA_BUS=kafka needs it")
-    return await stack.enter_async_context(KafkaBus.open(settings.kafka_bootstrap, namespace=settings.namespace))
+    access = kafka_access(settings.kafka)
+    try:
+        access.options()
+    except ValueError as error:
+        raise SettingsError(f"NIJA_KAFKA__CA: {error}") from None
+    return await stack.enter_async_context(
+        KafkaBus.open(settings.kafka_bootstrap, namespace=settings.namespace, access=access)
+    )
+
+
+def kafka_access(kafka: KafkaSettings) -> Access:
+    """What the settings say of it; a mechanism only where it is used."""
+    return Access(
+        protocol=kafka.security_protocol,
+        mechanism=kafka.sasl_mechanism if kafka.sasl else None,
+        username=kafka.username,
+        password=None if kafka.password is None else kafka.password.get_secret_value(),
+        ca=kafka.ca,
+    )
 
 
 def make_folder(folder: Path) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from nija_common.errors import SettingsError
 
@@ -25,6 +25,37 @@ class Block(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+class KafkaSettings(Block):
+    """How a process proves itself to Kafka's brokers. Without SASL it names nobody."""
+
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="What the brokers' listener speaks."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="With SASL: how name and password are shown."
+    )
+    username: str | None = Field(None, description="With SASL: the name.")
+    password: SecretStr | None = Field(None, description="With SASL: the password.")
+    ca: str | None = Field(
+        None, description="With SSL: certificates in PEM that sign the brokers' own; empty or absent: the system's."
+    )
+
+    @property
+    def sasl(self) -> bool:
+        """Whether name and password are shown."""
+        return self.security_protocol.startswith("SASL_")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.sasl and not (self.username and self.password):
+            raise ValueError(f"SECURITY_PROTOCOL {self.security_protocol} needs USERNAME and PASSWORD")
+        if not self.sasl and (self.username or self.password):
+            raise ValueError(f"USERNAME and PASSWORD are for SASL, SECURITY_PROTOCOL is {self.security_protocol}")
+        if self.ca and not self.security_protocol.endswith("SSL"):
+            raise ValueError(f"CA is for SSL, SECURITY_PROTOCOL is {self.security_protocol}")
+        return self
+
+
 class PlatformSettings(Block):
     """What every process needs: where it keeps data, and how it reaches store, bus and its neighbours."""
 
@@ -33,6 +64,7 @@ class PlatformSettings(Block):
     mongo_url: SecretStr | None = Field(None, description="MongoDB replica set, e.g. mongodb://host/?replicaSet=rs0.")
     bus: Literal["sqlite", "kafka"] = Field("sqlite", description="What carries events.")
     kafka_bootstrap: str | None = Field(None, description="Kafka brokers, host:port, comma-separated.")
+    kafka: KafkaSettings = KafkaSettings()
     namespace: str = Field(
         "", pattern=r"^[a-z0-9-]*$", description="Prefix of topics, groups and databases, for several platforms on one."
     )
