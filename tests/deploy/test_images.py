@@ -82,6 +82,28 @@ def test_only_what_an_image_is_made_of_reaches_the_build() -> None:
     assert copied | {"uv.lock"} == named
 
 
+def test_the_bill_of_materials_names_what_runs_and_nothing_of_the_tests(tmp_path: Path) -> None:
+    """What `make sbom` calls, into a folder of the test."""
+    uv = shutil.which("uv") or shutil.which(str(ROOT / ".tools/uv/bin/uv"))
+    if uv is None:
+        pytest.skip("there is no uv")
+    out = tmp_path / "sbom.json"
+    (recipe,) = re.findall(r"uv (export [^\\]*)", (ROOT / "Makefile").read_text())
+    done = subprocess.run(
+        [uv, *recipe.split(), "--offline", "--output-file", str(out)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(out.read_text())
+    names = {each["name"] for each in document["components"]}
+    assert document["bomFormat"] == "CycloneDX"
+    assert {"nija-gateway", "aiokafka", "pymongo", "cryptography"} <= names
+    assert not {"pytest", "mypy", "secantusdb", "pandas"} & names
+
+
 def docker(*arguments: str) -> str:
     """What Docker answers. Raises CalledProcessError, whose text has what it said."""
     done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, timeout=900)
@@ -92,10 +114,16 @@ def docker(*arguments: str) -> str:
 @pytest.fixture(scope="module")
 def images() -> dict[str, str]:
     """Target -> image, built from this checkout. NIJA_TEST_BASE_IMAGE is another base, NIJA_TEST_DOCKER_ARGS more arguments."""
-    if shutil.which("docker") is None or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+    if (
+        shutil.which("docker") is None
+        or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
+    ):
         pytest.skip("there is no Docker")
     base = os.environ.get("NIJA_TEST_BASE_IMAGE")
-    more = [*(["--build-arg", f"BASE_IMAGE={base}"] if base else []), *os.environ.get("NIJA_TEST_DOCKER_ARGS", "").split()]
+    more = [
+        *(["--build-arg", f"BASE_IMAGE={base}"] if base else []),
+        *os.environ.get("NIJA_TEST_DOCKER_ARGS", "").split(),
+    ]
     return {
         target: docker("build", "--quiet", "--target", target, *more, str(ROOT)).splitlines()[-1]
         for target in ("platform", "embedded")

@@ -10,8 +10,7 @@ import pytest
 from nija_cli.endings import Failed
 from nija_cli.maintenance import create_key
 from nija_common.runtime.key_encryption import KeyFile
-from nija_common.runtime.settings import environment, load
-from nija_common.runtime.settings import PlatformSettings
+from nija_common.runtime.settings import PlatformSettings, environment, load
 
 
 def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,5 +7,7 @@ import sys
 
 from pymongo import MongoClient
 
-with MongoClient[dict[str, object]]("mongodb://mongo:27017/?directConnection=true", serverSelectionTimeoutMS=5000) as client:
+with MongoClient[dict[str, object]](
+    "mongodb://mongo:27017/?directConnection=true", serverSelectionTimeoutMS=5000
+) as client:
     sys.exit(0 if client.admin.command("hello")["isWritablePrimary"] else 1)
