@@ -10,14 +10,15 @@ import pytest
 import yaml
 
 from nija_cli.services import SERVICES, served_names
-from nija_common.runtime.settings import PREFIX, PlatformSettings, names_of
+from nija_common.runtime.settings import PREFIX, Block, PlatformSettings, names_of
 from nija_notifier.service import SERVICE as NOTIFIER
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 CONTAINERS: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in CONTAINERS.items() if "PLATFORM_IMAGE" in service["image"]}
-SETTINGS = {name for block in (PlatformSettings, *(s.settings for s in SERVICES)) for name in names_of(block)}
+BLOCKS: list[type[Block]] = [PlatformSettings, *(service.settings for service in SERVICES)]
+SETTINGS = {name for block in BLOCKS for name in names_of(block)}
 BESIDE = {"kafka", "mongo", "prometheus", "grafana", "otel-collector", "jaeger", "keys", "migrate"}
 WITH_OBSERVABILITY = "./deploy/observability/"
 
