@@ -3,11 +3,12 @@
 # PYTHON=/path/to/python3   the interpreter for .venv (default: the first one >= 3.11 on PATH)
 # ARGS="..."                more arguments for `make run`, `make test` and `make bench`
 # JOBS=n                    how many tests run at once (default: 3; some wait for servers while others compute)
+# DOCKER, TAG, PLATFORM_IMAGE, EMBEDDED_IMAGE, BASE_IMAGE, DOCKER_ARGS   of `make images`
 
 SHELL := /bin/sh
 .SHELLFLAGS := -eu -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench docs sdks clean \
+.PHONY: help setup run test check format bench docs sdks images sbom clean \
 	check-lint check-format check-imports check-types check-engine-types check-manifests
 
 PYTHON ?=
@@ -80,6 +81,26 @@ docs: setup ## Write what is generated again (API document, events, settings, wh
 	@$(BIN)/python scripts/slo_rules.py
 	@$(BIN)/python scripts/dashboards.py
 	@$(BIN)/python scripts/prometheus_rules.py
+
+# As in docker-compose.yml and the Dockerfile; more arguments for `docker build` (a proxy, an index) in DOCKER_ARGS.
+DOCKER ?= docker
+TAG ?= 0.1.0
+PLATFORM_IMAGE ?= nija-platform
+EMBEDDED_IMAGE ?= nija-embedded
+BASE_IMAGE ?= python:3.11-slim-bookworm
+DOCKER_ARGS ?=
+
+images: ## Build the container images nija-platform (any role) and nija-embedded (nija up)
+	@set -- --build-arg BASE_IMAGE=$(BASE_IMAGE) --build-arg VERSION=$(TAG) \
+		--build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) $(DOCKER_ARGS); \
+	$(DOCKER) build --target platform -t $(PLATFORM_IMAGE):$(TAG) "$$@" .; \
+	$(DOCKER) build --target embedded -t $(EMBEDDED_IMAGE):$(TAG) "$$@" .
+
+sbom: setup ## Write dist/sbom.cdx.json: what the images are made of, from the lock file (CycloneDX)
+	@mkdir -p dist
+	@PATH=$$PATH:$(CURDIR)/.tools/uv/bin uv export --quiet --locked --no-dev --package nija --format cyclonedx1.5 \
+		--output-file dist/sbom.cdx.json >/dev/null
+	@echo dist/sbom.cdx.json
 
 clean: ## Remove .venv, .tools, caches (not .nija, the data of `make run`)
 	rm -rf sdks/typescript/node_modules sdks/typescript/dist .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

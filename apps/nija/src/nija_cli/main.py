@@ -105,6 +105,18 @@ def admin_create(
     run(command.create_administrator(email, password, data_dir))
 
 
+@admin.command("create-key", epilog="Example: nija admin create-key --file /keys/key-encryption.key")
+def admin_create_key(
+    file: Annotated[Path, typer.Option(help="Where NIJA_KEY_ENCRYPTION_KEY_FILE will point.")],
+) -> None:
+    """Make a key-encryption key in a file that its owner alone can read (0400), unless there is one."""
+    from nija_cli import maintenance as command
+    from nija_cli.endings import told
+
+    with told():
+        command.create_key(file)
+
+
 @admin.command("verify-audit", epilog="Example: nija admin verify-audit")
 def admin_verify_audit(data_dir: DataDir = None) -> None:
     """Check that no row of the audit log was changed, removed, inserted or moved; before or while the platform runs."""

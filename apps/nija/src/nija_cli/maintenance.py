@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from nija_auth.handlers.admins import CreateAdmin, create_admin
+from nija_cli.endings import Failed
 from nija_cli.services import SERVICES, platform_settings, read_environment, without_roles
+from nija_common.errors import SettingsError
 from nija_common.runtime.infrastructure import Infrastructure, open_infrastructure
-from nija_common.runtime.key_encryption import sealer_of
+from nija_common.runtime.key_encryption import KeyFile, sealer_of
 from nija_common.runtime.node import Running, migrate, run_node
 from nija_common.runtime.settings import PlatformSettings
 from nija_common.telemetry.logging import configure_logging
@@ -52,3 +54,14 @@ async def create_administrator(email: str, password: str, data_dir: Path | None)
     async with opened("auth", data_dir) as (running, _):
         await create_admin(running.deps, CreateAdmin(email=email, password=password))
     print(f"{email} is an administrator")
+
+
+def create_key(path: Path) -> None:
+    """`nija admin create-key`. Raises Failed for a file that is there and has no key, OSError where it cannot be made."""
+    file = KeyFile(path)
+    made = file.make(0o400)
+    try:
+        file()
+    except SettingsError as error:
+        raise Failed(str(error)) from None
+    print(f"{path}: {'made' if made else 'is there already'}")

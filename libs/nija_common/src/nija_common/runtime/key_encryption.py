@@ -55,13 +55,15 @@ class KeyFile:
         before = list(self()) if self.path.exists() else []
         self._replace([*given, *(key for key in before if key not in given)])
 
-    def make(self) -> None:
-        """Makes the file with one key, for its owner only, unless it is there."""
+    def make(self, mode: int = 0o600) -> bool:
+        """Makes the file with one key, for its owner only, unless it is there. Whether it was made."""
         try:
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         except FileExistsError:
-            return
+            return False
         _write(descriptor, [secrets.token_bytes(32)])
+        _sync_folder(self.path.parent)  # what is sealed with the key must not outlive it
+        return True
 
     def add(self) -> None:
         """Puts a new key in front of the others; the file is there in full, before or after, at any moment."""
@@ -71,11 +73,7 @@ class KeyFile:
         beside = self.path.with_suffix(".new")
         _write(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), keys)
         beside.replace(self.path)
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # what is wrapped with the new key from now on must not outlive it
-        finally:
-            os.close(folder)
+        _sync_folder(self.path.parent)  # what is wrapped with the new key from now on must not outlive it
 
 
 def key_file_of(settings: PlatformSettings) -> KeyFile | None:
@@ -102,6 +100,14 @@ def sealer_of(settings: PlatformSettings, *, may_make: bool) -> Sealer:
     file = KeyFile(settings.data_dir / KEY_FILE)
     file.make()
     return Sealer(file)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _write(descriptor: int, keys: Sequence[bytes]) -> None:
