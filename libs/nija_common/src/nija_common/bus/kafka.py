@@ -195,12 +195,12 @@ class KafkaBus:
             return await kafka_topics.differences(admin, self._names.prefix, topics)
 
     async def close(self) -> None:
-        """Ends every client that was opened on the way."""
-        if self._producer is not None:
-            await _close(self._producer)
-            self._producer = None
-        self._ends_client = None
-        await self._ends_stack.aclose()
+        """Ends every client that was opened on the way, all at once: brokers that are away cost their time only once."""
+        producer, self._producer, self._ends_client = self._producer, None, None
+        closing = [self._ends_stack.aclose()]
+        if producer is not None:
+            closing.append(_close(producer))
+        await asyncio.gather(*closing)
 
     async def _open_producer(self) -> AIOKafkaProducer:
         async with self._opening:
