@@ -63,6 +63,33 @@ class _Server(uvicorn.Server):
     async def serve_on(self, sock: socket.socket) -> None:
         await self._serve([sock])
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Closes the listeners, but takes what waits in their queues: the kernel would reset it, with its requests."""
+        waiting = [connection for sock in sockets or () for connection in _queued(sock)]
+        for server in self.servers:
+            server.close()
+        loop = asyncio.get_running_loop()
+        for connection in waiting:
+            await loop.connect_accepted_socket(self._protocol, connection)
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        make: Any = self.config.http_protocol_class
+        made: asyncio.Protocol = make(config=self.config, server_state=self.server_state, app_state={})
+        return made
+
+
+def _queued(sock: socket.socket) -> list[socket.socket]:
+    """Every connection that the kernel has made on a listening socket and nobody has accepted."""
+    found: list[socket.socket] = []
+    while True:
+        try:
+            connection, _ = sock.accept()
+        except OSError:
+            return found
+        connection.setblocking(False)
+        found.append(connection)
+
 
 @asynccontextmanager
 async def serving(
