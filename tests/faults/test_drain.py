@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -122,7 +121,10 @@ def test_the_embedded_platform_loses_no_request_and_closes_its_sockets_with_1001
         assert sockets.codes == [1001] * SOCKETS
         assert seconds < IN_TIME_S
         end = max(c.ended for c in load.history if c.outcome == "answered")
-        print([(round(c.begun - end, 3), round(c.seconds, 3)) for c in load.history if c.outcome == "unread"], min(c.begun-end for c in load.history if c.outcome=="refused"))
+        print(
+            [(round(c.begun - end, 3), round(c.seconds, 3)) for c in load.history if c.outcome == "unread"],
+            min(c.begun - end for c in load.history if c.outcome == "refused"),
+        )
         print(f"nija up: {seconds:.1f} s, {counted(load.history)}")  # noqa: T201 - a figure for docs/failures.md
 
         # What was answered is there.

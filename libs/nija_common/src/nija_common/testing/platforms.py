@@ -207,7 +207,11 @@ class Embedded:
 
 
 class Distributed:
-    """Every service in a process of its own, on Kafka and MongoDB's wire."""
+    """Every service in a process of its own, on Kafka and MongoDB's wire.
+
+    `own_files`: every service but trading keeps its documents in an SQLite file of its own instead: the wire is slow,
+    and only trading's API and workers share a store.
+    """
 
     kind = "distributed"
 
@@ -219,6 +223,7 @@ class Distributed:
         mongo: str,
         namespace: str,
         workers: int = 1,
+        own_files: bool = False,
         env: Mapping[str, str] | None = None,
     ) -> None:
         names = [n for n in SERVED if n != "trading-worker"] + [f"trading-worker-{i}" for i in range(workers)]
@@ -247,16 +252,20 @@ class Distributed:
         self.processes = {
             name: NijaProcess(
                 ["serve", "trading-worker" if name.startswith("trading-worker") else name, "--port", str(port)],
-                env=self.env,
+                env=self.env | (_own_file(folder, name) if own_files else {}),
                 folder=folder,
                 name=name,
             )
             for name, port in ports.items()
         }
+        self._stores = [self.env]
+        if own_files:
+            self._stores += [self.env | _own_file(folder, name) for name in SERVED if not name.startswith("trading")]
 
     def start(self) -> Self:
-        done = run_nija(["migrate"], env=self.env)
-        assert done.returncode == 0, done.stderr
+        for env in self._stores:
+            done = run_nija(["migrate"], env=env)
+            assert done.returncode == 0, done.stderr
         for process in self.processes.values():
             process.start()
         for process in self.processes.values():
@@ -281,6 +290,13 @@ class Distributed:
     def __exit__(self, *_: object) -> None:
         for process in self.processes.values():
             process.kill()
+
+
+def _own_file(folder: Path, name: str) -> dict[str, str]:
+    """The settings of a service with a file of its own; nothing for trading's."""
+    if name.startswith("trading"):
+        return {}
+    return {"NIJA_STORE": "sqlite", "NIJA_DATA_DIR": str(folder / f"data-{name}")}
 
 
 def wait_for(what: str, probe: Callable[[], T], seconds: float = 30.0, *, every: float = 0.05) -> T:
