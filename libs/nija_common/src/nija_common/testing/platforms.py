@@ -262,15 +262,20 @@ class Distributed:
         if own_files:
             self._stores += [self.env | _own_file(folder, name) for name in SERVED if not name.startswith("trading")]
 
-    def start(self) -> Self:
+    def start(self, *names: str) -> Self:
+        """Makes the schema and starts every process, or those named."""
         for env in self._stores:
             done = run_nija(["migrate"], env=env)
             assert done.returncode == 0, done.stderr
-        for process in self.processes.values():
-            process.start()
-        for process in self.processes.values():
-            process.wait_ready()
+        self.run(*(names or self.processes))
         return self
+
+    def run(self, *names: str) -> None:
+        """Starts these processes and waits until they are ready."""
+        for name in names:
+            self.processes[name].start()
+        for name in names:
+            self.processes[name].wait_ready()
 
     def create_admin(self, email: str, password: str) -> None:
         arguments = ["admin", "create", "--email", email, "--password-stdin"]
