@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -29,9 +30,9 @@ async def history(bootstrap: str, namespace: str, topics: Sequence[Topic]) -> Bu
     last: dict[tuple[str, str, str], int] = {}
     ids: dict[tuple[str, str, str, int], str] = {}
     async with KafkaBus.open(bootstrap, namespace=namespace) as bus:
-        ends = await bus.ends(list(places))
+        upto = await ends(bus, topics)
         async with bus.read(dict.fromkeys(places, Edge.BEGINNING)) as reader:
-            while any(reader.position(place) < end for place, end in ends.items()):
+            while any(reader.position(place) < end for place, end in upto.items()):
                 for record in await reader.poll(1000, 0.2):
                     envelope = orjson.loads(record.value)
                     name = (str(envelope["source"]), record.topic, record.key or "")
@@ -63,6 +64,13 @@ async def lag(bus: KafkaBus, groups: Mapping[str, Sequence[Topic]], upto: Mappin
     return behind
 
 
-async def ends(bus: KafkaBus, topics: Sequence[Topic]) -> dict[TopicPartition, int]:
-    """Where the partitions end now. Raises BusUnavailable."""
-    return await bus.ends([TopicPartition(t.name, p) for t in topics for p in range(t.partitions)])
+async def ends(bus: KafkaBus, topics: Sequence[Topic], *, seconds: float = 30.0) -> dict[TopicPartition, int]:
+    """Where the partitions end now; brokers that do not answer yet are asked again. Raises BusUnavailable."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        try:
+            return await bus.ends([TopicPartition(t.name, p) for t in topics for p in range(t.partitions)])
+        except BusUnavailable:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(0.1)
