@@ -52,7 +52,7 @@ async def serve(name: str, host: str, port: int) -> None:
                 metrics_sock = listen(host, settings.metrics_port)
                 log.info("metrics", address=address_of(metrics_sock))
                 await stack.enter_async_context(serving(metrics_app, metrics_sock))
-            await stack.enter_async_context(serving(app, sock))
+            await stack.enter_async_context(serving(app, sock, notice_s=settings.drain_notice_s))
             sys.stdout.write(f"ready {name} {address_of(sock)}\n")
             sys.stdout.flush()
             await until_told_to_stop(node.drain)

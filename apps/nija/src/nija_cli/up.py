@@ -61,7 +61,7 @@ async def up(options: Options) -> None:
             parts, settings=settings, clock=clock, infrastructure=infrastructure, sealer=sealer
         ) as node:
             app = HealthApp(node.app("gateway"), node.health, with_metrics=True)
-            async with serving(app, sock):
+            async with serving(app, sock, notice_s=settings.drain_notice_s):
                 if options.demo:
                     for line in await asyncio.to_thread(demo.prepare, address, settings.data_dir):
                         _say(line)

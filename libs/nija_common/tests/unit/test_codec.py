@@ -97,3 +97,29 @@ def test_fields_of_a_newer_minor_version_are_ignored() -> None:
 def test_what_does_not_fit_is_undecodable(version: int, data: dict[str, Any]) -> None:
     with pytest.raises(Undecodable):
         READER.decode(_bytes(version, data), key="u", partition=0, offset=0)
+
+
+def _with_more(value: Any, schema: dict[str, Any], definitions: dict[str, Any]) -> Any:
+    """An unknown field in every object of the value that is a model."""
+    schema = next((s for s in schema.get("anyOf", [schema]) if s.get("type") != "null"), schema)
+    if "$ref" in schema:
+        schema = definitions[schema["$ref"].rsplit("/", 1)[1]]
+    if isinstance(value, dict) and "properties" in schema:
+        inner = {name: _with_more(v, schema["properties"].get(name, {}), definitions) for name, v in value.items()}
+        return {**inner, "added_later": {"deep": [1]}}
+    if isinstance(value, list):
+        return [_with_more(each, schema.get("items", {}), definitions) for each in value]
+    return value
+
+
+@pytest.mark.parametrize("cls", EVENTS, ids=lambda e: e.type)
+def test_fields_that_a_next_version_adds_at_any_depth_are_ignored(cls: type[Event]) -> None:
+    event = cls.model_validate(cls.example)
+    written = orjson.loads(encode(emission(event), seq=7, incarnation=2)[0])
+    schema = cls.model_json_schema()
+    data = _with_more(written["data"], schema, schema.get("$defs", {}))
+    assert data != written["data"]
+    value = orjson.dumps({**written, "data": data, "added_later": 1})
+    received = codec().decode(value, key=event.key(), partition=3, offset=11)
+    assert received is not None
+    assert received.event == event

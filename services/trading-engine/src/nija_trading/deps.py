@@ -31,6 +31,6 @@ class Deps:
     broker: Broker
     keys: BrokerKeys
     sealer: Sealer
-    draining: asyncio.Event
+    finishing: asyncio.Event
     holder: str
     looks: asyncio.Event

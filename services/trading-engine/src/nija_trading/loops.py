@@ -28,7 +28,7 @@ POLL_S = 0.5
 
 
 async def run_worker(deps: Deps) -> None:
-    """One worker, until cancelled; then its leases are given back."""
+    """One worker, until the process finishes: the step and the commands in hand are ended, then its leases given back."""
     worker = Worker(deps, deps.market)
     # Asked for when somebody looks: never older than that.
     metrics.SHARDS_HELD.set_function(lambda: len(worker.shards))
@@ -36,8 +36,15 @@ async def run_worker(deps: Deps) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             worker.spawn = group.create_task
-            for turn in (_leases, _market, _steps, _looks, _wake_ups):
-                group.create_task(turn(worker), name=f"worker{turn.__name__}")
+            beside = [group.create_task(turn(worker), name=f"worker{turn.__name__}") for turn in (_leases, _market)]
+            beside.append(group.create_task(_wake_ups(worker), name="worker_wake_ups"))
+            trading = [group.create_task(turn(worker), name=f"worker{turn.__name__}") for turn in (_steps, _looks)]
+            await deps.finishing.wait()
+            worker.moved.set()
+            deps.looks.set()
+            await asyncio.gather(*trading)
+            for task in beside:
+                task.cancel()
     finally:
         await pool.leave(worker)
 
@@ -61,18 +68,22 @@ async def _market(worker: Worker) -> None:
 
 async def _steps(worker: Worker) -> None:
     deps = worker.deps
-    while True:
+    while not deps.finishing.is_set():
         worker.moved.clear()
         wait_s = await _patiently("steps", work.step, worker)
         poll_s = deps.settings.trading_poll_ms / 1000
+        if deps.finishing.is_set():
+            return
         await until(deps.clock, worker.moved, poll_s if wait_s is None else min(wait_s, poll_s))
 
 
 async def _looks(worker: Worker) -> None:
     deps = worker.deps
-    while True:
+    while not deps.finishing.is_set():
         deps.looks.clear()
         await _patiently("looks", work.look, worker)
+        if deps.finishing.is_set():
+            return
         await until(deps.clock, deps.looks, deps.settings.trading_poll_ms / 1000)
 
 
@@ -107,4 +118,4 @@ async def _patiently(what: str, turn: Callable[[Worker], Awaitable[float | None]
         return None
 
 
-WORKER = Task("worker", run_worker)
+WORKER = Task("worker", run_worker, finishes=True)

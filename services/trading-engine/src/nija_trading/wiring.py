@@ -45,7 +45,7 @@ async def build(
         broker=broker or PaperBroker(),
         keys=keys or exchange_keys,
         sealer=platform.sealer,
-        draining=platform.draining,
+        finishing=platform.finishing,
         holder=platform.holder,
         looks=asyncio.Event(),
     )

@@ -33,6 +33,10 @@ START_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
 COMMIT_TIMEOUT_S = 5.0
 
+AWAY = (TimeoutError, KafkaError, OSError, AssertionError)
+"""What a client raises while brokers cannot be reached. aiokafka asserts that it knows a broker, and after an answer
+without any (from one that has just started, or is fenced) it knows none."""
+
 
 class Names:
     """Turns names of ours into names on the brokers and back."""
@@ -68,7 +72,7 @@ async def running(consumer: AIOKafkaConsumer) -> AsyncIterator[AIOKafkaConsumer]
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
             await consumer.start()
-    except (TimeoutError, KafkaError, OSError) as error:
+    except AWAY as error:
         await _close(consumer)
         raise BusUnavailable(f"cannot reach Kafka: {error!r}") from error
     except asyncio.CancelledError:
@@ -84,7 +88,7 @@ async def _close(consumer: AIOKafkaConsumer) -> None:
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             await consumer.stop()
-    except (TimeoutError, KafkaError) as error:
+    except AWAY as error:
         log.warning("kafka_consumer_not_closed_cleanly", reason=repr(error))
         # The client's connections must not outlive it; there is no public way to them.
         await consumer._client.close()
@@ -103,7 +107,7 @@ async def take(
                 )
     except TimeoutError:
         return []
-    except KafkaError as error:
+    except AWAY as error:
         raise BusUnavailable(f"cannot read from Kafka: {error!r}") from error
     return [names.record(raw) for batch in batches.values() for raw in batch]
 
@@ -176,7 +180,7 @@ class KafkaMember(ConsumerRebalanceListener):  # type: ignore[misc]
             UnknownMemberIdError,
         ) as error:
             raise NotOwner(f"the group has moved on: {error!r}") from error
-        except (TimeoutError, KafkaError) as error:
+        except AWAY as error:
             raise BusUnavailable(f"cannot commit offsets: {error!r}") from error
 
     async def seek(self, place: TopicPartition, offset: int) -> None:
@@ -234,6 +238,6 @@ class KafkaMember(ConsumerRebalanceListener):  # type: ignore[misc]
     def _raise_failure(self) -> None:
         if self._failure is None:
             return
-        if isinstance(self._failure, KafkaError):
+        if isinstance(self._failure, AWAY):
             raise BusUnavailable(f"cannot settle partitions: {self._failure!r}") from self._failure
         raise self._failure

@@ -7,6 +7,7 @@ must not take reads away.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,9 @@ import orjson
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from nija_common.runtime.manifest import AsgiApp
+
+CHECK_S = 0.7
+"""How long a dependency may take to answer: probes wait a second, and one that is away must not fail them."""
 
 Check = Callable[[], Awaitable[str | None]]
 """None where the dependency answers, else the reason in words."""
@@ -30,12 +34,21 @@ class Health:
 
     async def report(self) -> tuple[int, dict[str, Any]]:
         """Status and body of `/readyz`."""
-        reasons = {name: await check() for name, check in self.checks.items()}
+        found = await asyncio.gather(*(_looked_at(check) for check in self.checks.values()))
+        reasons = dict(zip(self.checks, found, strict=True))
         body: dict[str, Any] = {
             "status": "draining" if self.draining else "ready" if self.ready else "starting",
             "dependencies": {name: reason or "ok" for name, reason in reasons.items()},
         }
         return (200 if self.ready and not self.draining else 503), body
+
+
+async def _looked_at(check: Check) -> str | None:
+    try:
+        async with asyncio.timeout(CHECK_S):
+            return await check()
+    except TimeoutError:
+        return f"no answer within {CHECK_S:g} s"
 
 
 class HealthApp:

@@ -3,12 +3,16 @@
 llhttp already refuses Content-Length beside Transfer-Encoding, two lengths, folded headers, bare line feeds
 and NUL bytes. Here: other codings than `chunked`, missing or repeated `Host`, trailers, targets that are no
 path, upgrades with a body, heads that are too large or too slow. Refused requests reach no application.
+
+And it leaves politely: a server that drains says `Connection: close` in every answer, and closes a connection that is
+idle only after a moment in which a request that was on its way could still come.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import httptools
@@ -21,14 +25,28 @@ MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 100
 
 
+@dataclass(slots=True)
+class Drain:
+    """Whether a server has been told to stop; all of its connections look here.
+
+    `begun`: answers are the last of their connection. `closing`: the listener is closed, idle connections end after
+    `last_request_s` seconds without a byte.
+    """
+
+    begun: bool = False
+    closing: bool = False
+    last_request_s: float = 0.5
+
+
 class StrictProtocol(HttpToolsProtocol):
     """For `uvicorn.Config(http=...)`."""
 
     head_s = 10.0
     """From the connection, or the first byte of a further request, until the head is complete."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, drain: Drain | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._drain = drain or Drain()
         self._reading_head = True
         self._heads = 0
         self._head_bytes = 0
@@ -88,6 +106,30 @@ class StrictProtocol(HttpToolsProtocol):
         self.pipeline.clear()
         self.transport.close()
 
+    # How it leaves.
+
+    def last_answer(self) -> None:
+        """The drain has begun: an answer whose head is not written yet says that it is the last."""
+        if self.cycle is not None and not self.cycle.response_started:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """uvicorn: the listener is closed. What has been read in part is read and answered."""
+        self._drain.begun = self._drain.closing = True
+        self.last_answer()
+        if (self.cycle is None or self.cycle.response_complete) and self._unread_bytes == 0:
+            self._close_unless_asked()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._drain.closing and self.timeout_keep_alive_task is not None:
+            self._close_unless_asked()
+
+    def _close_unless_asked(self) -> None:
+        """A request may be on its way: closed at once, nobody could tell whether it was read."""
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(self._drain.last_request_s, self.timeout_keep_alive_handler)
+
     # What the parser calls. A ValueError becomes a parser error, and that a refusal.
 
     def on_message_begin(self) -> None:
@@ -122,7 +164,11 @@ class StrictProtocol(HttpToolsProtocol):
         if upgrade and (has_body or self.parser.get_method() != b"GET"):
             raise ValueError("only a GET without a body may ask for another protocol")
         super().on_headers_complete()
-        if upgrade and not self._should_upgrade():
+        if upgrade and self._should_upgrade():
+            return
+        if self._drain.begun:
+            self.cycle.keep_alive = False
+        if upgrade:
             # Not followed: the request is answered as HTTP, what comes after it is not read.
             self._deaf = True
             self.cycle.keep_alive = False

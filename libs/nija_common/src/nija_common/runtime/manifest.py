@@ -73,10 +73,14 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Something that runs as long as the process does; it ends by cancellation, and its failure ends the process."""
+    """Something that runs as long as the process does; it ends by cancellation, and its failure ends the process.
+
+    `finishes`: it ends by itself soon after `Platform.finishing` is set; cancelled only where that takes too long.
+    """
 
     name: str
     run: Callable[[Any], Awaitable[None]]
+    finishes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

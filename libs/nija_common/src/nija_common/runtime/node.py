@@ -51,6 +51,8 @@ from nija_common.values.ids import new_id
 
 log = structlog.get_logger(__name__)
 
+FINISH_S = 4.0
+"""How long what was in hand when the last request had been answered may take."""
 PRUNE_EVERY_S = 60.0
 BUS_AGAIN_S = 0.5
 
@@ -88,6 +90,7 @@ class Node:
     tokens: TokenVerifier
     health: Health
     draining: asyncio.Event
+    finishing: asyncio.Event
     local: LocalApps
     holder: str
     running: dict[str, Running] = field(default_factory=dict)
@@ -154,6 +157,7 @@ async def run_node(
         tokens=tokens,
         health=Health(checks={}),
         draining=asyncio.Event(),
+        finishing=asyncio.Event(),
         local=apps,
         holder=f"{socket.gethostname()}-{os.getpid()}-{new_id('nod')[-8:]}",
     )
@@ -161,24 +165,34 @@ async def run_node(
         for part in parts:
             node.running[part.service.name] = await _open(stack, node, part)
         node.health.checks.update(_checks(node))
-        async with _together(_coroutines(node)):
+        async with _together(_coroutines(node)) as tasks:
             try:
                 await _until_caught_up(node)
                 node.health.ready = True
                 yield node
             finally:
                 node.drain()
+                await _finished(node, tasks)
+
+
+async def _finished(node: Node, tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Lets those that know of it finish what they have in hand; everything else runs on until then."""
+    node.finishing.set()
+    ending = set(_finishing(node))
+    waited = [task for task in tasks if task.get_name() in ending]
+    if waited:
+        await asyncio.wait(waited, timeout=FINISH_S)
 
 
 @asynccontextmanager
-async def _together(coroutines: Sequence[tuple[str, Any]]) -> AsyncIterator[None]:
+async def _together(coroutines: Sequence[tuple[str, Any]]) -> AsyncIterator[list[asyncio.Task[None]]]:
     """Runs them beside the body: one that fails ends the body and is raised, the body's end cancels them all."""
     failure: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(coroutine, name=name) for name, coroutine in coroutines]
             try:
-                yield
+                yield tasks
             except BaseException as error:
                 failure = error
                 raise
@@ -209,6 +223,7 @@ async def _open(stack: AsyncExitStack, node: Node, part: Part) -> Running:
         freshness=Freshness(storage, node.infrastructure.bus, service.group_of),
         local=node.local,
         draining=node.draining,
+        finishing=node.finishing,
         holder=node.holder,
     )
     deps = await stack.enter_async_context(service.build(part.settings, platform))
@@ -306,6 +321,7 @@ def _coroutines(node: Node) -> list[tuple[str, Any]]:
                         storage=running.storage,
                         clock=node.clock,
                         holder=node.holder,
+                        finishing=node.finishing,
                     ),
                 )
                 for loop in role.loops
@@ -335,6 +351,16 @@ async def _watch(node: Node, running: Running, runner: ConsumerRunner) -> None:
         storage=running.storage,
         clock=node.clock,
     )
+
+
+def _finishing(node: Node) -> list[str]:
+    """The names of the coroutines that end by themselves once `finishing` is set."""
+    found: list[str] = []
+    for name, running in node.running.items():
+        for role in running.part.roles.values():
+            found += [f"{name} {loop.name}" for loop in role.loops]
+            found += [f"{name} {task.name}" for task in role.tasks if task.finishes]
+    return found
 
 
 async def _prune(node: Node) -> None:

@@ -45,5 +45,7 @@ class Platform:
     local: LocalApps
     draining: asyncio.Event
     """Set when the process has been told to stop: take nothing new, close sockets."""
+    finishing: asyncio.Event
+    """Set after that, when the last request has been answered: finish what is in hand."""
     holder: str
     """This process, as it is named in leases."""

@@ -1,12 +1,14 @@
 """Serves a node over HTTP with uvicorn, until SIGTERM or SIGINT, and drains it.
 
-Drain: readiness off, sockets closed with 1001 by whoever holds them, running requests finished, then the
-parts closed in reverse. The process ends within 25 s of the signal.
+Drain: readiness off, sockets closed with 1001 by whoever holds them; for `notice_s` requests are still taken, so that
+balancers can notice, and every answer says `Connection: close`; then the listener is closed and running requests are
+finished; then the parts are closed in reverse. The process ends within 25 s of the signal.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import signal
 import socket
@@ -19,12 +21,13 @@ import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from nija_common.errors import SettingsError
-from nija_common.http.strict_protocol import StrictProtocol
+from nija_common.http.strict_protocol import Drain, StrictProtocol
 from nija_common.runtime.manifest import AsgiApp
 
 log = structlog.get_logger(__name__)
 
-DRAIN_S = 15
+DRAIN_S = 14
+"""For the notice and the running requests together; what takes longer is cut off. The parts have the rest of the 25 s."""
 SOCKETS_S = 2.0
 """How long whoever holds sockets has for closing them before the server closes them itself, with 1012."""
 MAX_FRAME_BYTES = 64 * 1024
@@ -60,14 +63,48 @@ class _Server(uvicorn.Server):
     async def serve_on(self, sock: socket.socket) -> None:
         await self._serve([sock])
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Closes the listeners, but takes what waits in their queues: the kernel would reset it, with its requests."""
+        waiting = [connection for sock in sockets or () for connection in _queued(sock)]
+        for server in self.servers:
+            server.close()
+        loop = asyncio.get_running_loop()
+        for connection in waiting:
+            await loop.connect_accepted_socket(self._protocol, connection)
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        make: Any = self.config.http_protocol_class
+        made: asyncio.Protocol = make(config=self.config, server_state=self.server_state, app_state={})
+        return made
+
+
+def _queued(sock: socket.socket) -> list[socket.socket]:
+    """Every connection that the kernel has made on a listening socket and nobody has accepted."""
+    found: list[socket.socket] = []
+    while True:
+        try:
+            connection, _ = sock.accept()
+        except OSError:
+            return found
+        connection.setblocking(False)
+        found.append(connection)
+
 
 @asynccontextmanager
-async def serving(app: AsgiApp, sock: socket.socket, *, http: Any = StrictProtocol) -> AsyncIterator[None]:
-    """Serves the app on the socket while the context lasts; leaving it finishes running requests."""
+async def serving(
+    app: AsgiApp, sock: socket.socket, *, http: Any = StrictProtocol, notice_s: float = 0.0
+) -> AsyncIterator[None]:
+    """Serves the app on the socket while the context lasts; leaving it finishes running requests.
+
+    `notice_s`: how long new requests are taken after that.
+    """
+    drain = Drain()
+    protocol: Any = functools.partial(http, drain=drain)
     config = uvicorn.Config(
         app,
         interface="asgi3",
-        http=http,
+        http=protocol,
         ws="websockets-sansio",
         ws_max_size=MAX_FRAME_BYTES,
         ws_ping_interval=20.0,
@@ -81,7 +118,7 @@ async def serving(app: AsgiApp, sock: socket.socket, *, http: Any = StrictProtoc
         date_header=True,
         proxy_headers=False,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=DRAIN_S,
+        timeout_graceful_shutdown=max(1, round(DRAIN_S - notice_s)),
         h11_max_incomplete_event_size=65_536,
     )
     server = _Server(config)
@@ -94,7 +131,11 @@ async def serving(app: AsgiApp, sock: socket.socket, *, http: Any = StrictProtoc
             await asyncio.sleep(0.005)
         yield
     finally:
-        await _sockets_closed(server)
+        drain.begun = True
+        for connection in server.server_state.connections:
+            if isinstance(connection, StrictProtocol):
+                connection.last_answer()
+        await asyncio.gather(_sockets_closed(server), asyncio.sleep(notice_s))
         server.should_exit = True
         await task
 

@@ -91,6 +91,12 @@ class PlatformSettings(Block):
         le=65535,
         description="Port of /metrics under `nija serve`: 0 takes a free one, -1 serves it beside the API.",
     )
+    drain_notice_s: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="Seconds between readiness off and no new connections when a process is told to stop.",
+    )
     smtp_url: SecretStr | None = Field(None, description="SMTP server for mail, smtp://user:password@host:port.")
     mail_dir: Path | None = Field(None, description="Folder for mail where there is no SMTP; default DATA_DIR/mail.")
     market: Literal["live", "replay"] = Field("live", description="Where candles come from.")

@@ -108,7 +108,9 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            # Out of reach of Ctrl-C, but in this session: the kernel gives each session of a busy machine its turn as a
+            # whole, and a broker that waits a minute for its own is no broker.
+            process_group=0,
             check=True,
         )
         wait_until(lambda: not self.running or self._ready(self), START_TIMEOUT_S)

@@ -98,6 +98,11 @@ class Connection(asyncio.Protocol):
         return self._complete and self._keep_alive and self.usable
 
     @property
+    def last(self) -> bool:
+        """Whether the service has said that this answer is the connection's last."""
+        return self._head is not None and (b"connection", b"close") in self._head[1]
+
+    @property
     def usable(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 

@@ -11,6 +11,9 @@ from nija_gateway.adapters.socket_relay import relay_socket
 from nija_gateway.ports import CHUNKED, ClientGone, Message, Receive, Send, UpstreamFailed
 
 CONNECT_S = 1.0
+CONNECT_TRIES = 3
+"""A refused connection has carried nothing, so another is tried at once: behind one address there may be several
+processes, of which one has just ended."""
 MAX_IDLE_S = 30.0
 """Shorter than the services' own 75 s, so that it is not they who close while we write."""
 MAX_IDLE_CONNECTIONS = 256
@@ -78,14 +81,22 @@ class HttpUpstream:
 
     async def _connect(self) -> Connection:
         loop = asyncio.get_running_loop()
+        tries = 0
         try:
             async with asyncio.timeout(CONNECT_S):
-                _, connection = await loop.create_connection(Connection, self._host, self._port)
+                while True:
+                    try:
+                        _, connection = await loop.create_connection(Connection, self._host, self._port)
+                    except ConnectionRefusedError:
+                        tries += 1
+                        if tries == CONNECT_TRIES:
+                            raise
+                    else:
+                        return connection
         except TimeoutError:
             raise UpstreamFailed("connect", f"no connection within {CONNECT_S} s") from None
         except OSError as error:
             raise UpstreamFailed("connect", error.strerror or str(error)) from error
-        return connection
 
     def _give_back(self, connection: Connection, *, whole: bool) -> None:
         if connection.finish() and whole and len(self._idle) < MAX_IDLE_CONNECTIONS:
@@ -93,6 +104,13 @@ class HttpUpstream:
             self._idle.append(connection)
         else:
             connection.close()
+            if connection.last:
+                self._close_idle()
+
+    def _close_idle(self) -> None:
+        """The service leaves: what it would close in a moment must not be written to by then."""
+        while self._idle:
+            self._idle.pop().close()
 
     async def socket(self, scope: Message, receive: Receive, send: Send) -> None:
         await relay_socket(self._service, f"ws://{self._authority()}", scope, receive, send, self._draining)
@@ -101,8 +119,7 @@ class HttpUpstream:
         return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
 
     async def close(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+        self._close_idle()
 
 
 def _repeatable(scope: Message) -> bool:

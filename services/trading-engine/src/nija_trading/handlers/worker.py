@@ -55,7 +55,7 @@ async def _catch_up(worker: Worker, shard: HeldShard, due: int) -> None:
     """Step by step to the one that is due, whoever of its bots is how far."""
     deps = worker.deps
     try:
-        while shard.now_ms < due:
+        while shard.now_ms < due and not deps.finishing.is_set():
             shard.check(deps.clock.monotonic())
             following = worker.market.after(shard.now_ms)
             if following is None or not shard.steps():
