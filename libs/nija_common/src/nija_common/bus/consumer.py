@@ -29,7 +29,7 @@ from nija_common.storage.port import Progress, Storage
 from nija_common.storage.reads import SplitBatch
 from nija_common.storage.unit_of_work import UnitOfWork, Work, current
 from nija_common.telemetry import metrics
-from nija_common.telemetry.context import Context, in_context
+from nija_common.telemetry.context import Context, in_context, trace_begun
 from nija_common.telemetry.spans import processing
 from nija_common.values.clock import Clock
 
@@ -314,20 +314,14 @@ class ConsumerRunner:
         await self._handle(topic.name, handler, received, uow)
 
     async def _handle(self, topic: str, handler: Any, received: Received[Event], uow: UnitOfWork) -> None:
-        event = received.event
-        with (
-            processing(
-                topic,
-                group=self._group,
-                event_type=event.type,
-                event_id=received.id,
-                traceparent=received.traceparent,
-            ),
-            in_context(Context(received.correlation_id, received.id, received.traceparent)),
-            structlog.contextvars.bound_contextvars(
-                request_id=received.correlation_id, event_id=received.id, user_id=getattr(event, "user_id", None)
-            ),
-        ):
+        event, traceparent = received.event, received.traceparent
+        span = processing(
+            topic, group=self._group, event_type=event.type, event_id=received.id, traceparent=traceparent
+        )
+        story = Context(
+            received.correlation_id, received.id, traceparent or trace_begun(), getattr(event, "user_id", None)
+        )
+        with in_context(story), span:
             await handler(self._deps, received, uow)
             if log.isEnabledFor(logging.DEBUG):
                 log.debug("event_handled", group=self._group, topic=topic, type=event.type)

@@ -113,7 +113,10 @@ class Codec:
 
 def _lenient(cls: type[Event], data: dict[str, Any]) -> Event:
     """Validates a payload while ignoring fields of a newer minor version, at every depth."""
-    return cls.model_validate(_known_only(cls, data))
+    try:
+        return cls.model_validate(data)
+    except ValidationError:
+        return cls.model_validate(_known_only(cls, data))
 
 
 def _known_only(cls: type[BaseModel], data: dict[str, Any]) -> dict[str, Any]:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, replace
 
-import structlog
 from opentelemetry import propagate, trace
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """`correlation_id` names the story (a request's id at its start), `causation_id` the event handled just now."""
+    """`correlation_id` names the story (a request's id at its start), `causation_id` the event or command in hand.
+
+    Log lines carry them as `request_id` and `event_id`, and `user_id`, whose story it is.
+    """
 
     correlation_id: str | None = None
     causation_id: str | None = None
     traceparent: str | None = None
+    user_id: str | None = None
 
 
 _context: ContextVar[Context] = ContextVar("nija_context", default=Context())
@@ -29,25 +33,43 @@ def current_context() -> Context:
     carrier: dict[str, str] = {}
     propagate.inject(carrier)
     traceparent = carrier.get("traceparent", context.traceparent)
-    return Context(context.correlation_id, context.causation_id, traceparent)
+    return Context(context.correlation_id, context.causation_id, traceparent, context.user_id)
 
 
-@contextmanager
-def in_context(context: Context) -> Iterator[None]:
-    """Everything emitted inside belongs to this story."""
-    token = _context.set(context)
-    try:
-        yield
-    finally:
-        _context.reset(token)
+def known_context() -> Context:
+    """The context of this task as it was set, whatever span is current."""
+    return _context.get()
+
+
+def trace_begun() -> str:
+    """A trace that nobody records: its id is for logs, and for what follows from here."""
+    return f"00-{random.getrandbits(128):032x}-{random.getrandbits(64):016x}-00"
+
+
+class _In:
+    """A context manager without a generator: every event goes through it."""
+
+    __slots__ = ("_context", "_token")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __enter__(self) -> None:
+        self._token: Token[Context] = _context.set(self._context)
+
+    def __exit__(self, *_: object) -> None:
+        _context.reset(self._token)
+
+
+def in_context(context: Context) -> AbstractContextManager[None]:
+    """Everything emitted, and every line logged, inside belongs to this story."""
+    return _In(context)
 
 
 @contextmanager
 def continued(name: str, context: Context, *, user_id: str) -> Iterator[None]:
-    """A piece of work that goes on with an earlier story (a stored command): a span in its trace, its context, and log
-    lines that say whose story it is."""
+    """A piece of work that goes on with an earlier story (a stored command): a span in its trace, and its context."""
     carrier = {} if context.traceparent is None else {"traceparent": context.traceparent}
     span = trace.get_tracer("nija.stories").start_as_current_span(name, context=propagate.extract(carrier))
-    lines = structlog.contextvars.bound_contextvars(request_id=context.correlation_id, user_id=user_id)
-    with span, in_context(context), lines:
+    with span, in_context(replace(context, user_id=user_id)):
         yield

@@ -10,6 +10,8 @@ from typing import Any
 import structlog
 from opentelemetry import trace
 
+from nija_common.telemetry.context import known_context
+
 _SECRET = re.compile(
     r"(password|passwd|secret|token|api_?key|authorization|cookie|credential|private|sealed|signature)", re.IGNORECASE
 )
@@ -36,10 +38,21 @@ def _clean(name: str, value: Any) -> Any:
     return value
 
 
-def _with_trace(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-    context = trace.get_current_span().get_span_context()
-    if context.is_valid:
-        event["trace_id"] = f"{context.trace_id:032x}"
+def _with_story(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Ids of the request, the event, the user and the trace that the line belongs to, where there are any."""
+    story = known_context()
+    for name, value in (
+        ("request_id", story.correlation_id),
+        ("event_id", story.causation_id),
+        ("user_id", story.user_id),
+    ):
+        if value is not None:
+            event.setdefault(name, value)
+    span = trace.get_current_span().get_span_context()
+    if span.is_valid:
+        event["trace_id"] = f"{span.trace_id:032x}"
+    elif story.traceparent is not None:
+        event["trace_id"] = story.traceparent.split("-")[1]
     return event
 
 
@@ -69,7 +82,7 @@ def configure_logging(level: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _with_trace,
+        _with_story,
         structlog.processors.format_exc_info,
         redact,
     ]

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 from opentelemetry import propagate, trace
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.trace import SpanKind
 
 tracer = trace.get_tracer("nija.events")
+
+_NONE: AbstractContextManager[object] = nullcontext()
+
+
+def is_recorded(traceparent: str | None) -> bool:
+    """Whether a span that goes on with this trace, or begins one, may be recorded. Making one that is not costs as much."""
+    if traceparent is not None and not int(traceparent[-2:], 16) & 1:
+        return False
+    provider = trace.get_tracer_provider()
+    return not (isinstance(provider, TracerProvider) and provider.sampler is ALWAYS_OFF)
 
 
 def processing(
     topic: str, *, group: str, event_type: str, event_id: str, traceparent: str | None
-) -> AbstractContextManager[Span]:
-    """`process TOPIC`, a part of the trace that the event belongs to; an event of none begins one."""
+) -> AbstractContextManager[object]:
+    """`process TOPIC`, a part of the trace that the event belongs to; an event of none begins one.
+
+    No span at all where it would not be recorded.
+    """
+    if not is_recorded(traceparent):
+        return _NONE
     attributes = {
         "messaging.operation.name": "process",
         "messaging.operation.type": "process",
