@@ -12,6 +12,7 @@ from nija_cli.services import parts_served_as, platform_settings, read_environme
 from nija_common.errors import ErrorCode, NijaError, SettingsError
 from nija_common.http.envelope import error_response
 from nija_common.http.health import HealthApp, metrics_app
+from nija_common.http.strict_protocol import StrictProtocol
 from nija_common.runtime.infrastructure import open_infrastructure
 from nija_common.runtime.key_encryption import sealer_of
 from nija_common.runtime.manifest import AsgiApp
@@ -24,7 +25,7 @@ from nija_common.values.clock import Clock, SystemClock
 log = structlog.get_logger(__name__)
 
 
-async def serve(name: str, host: str, port: int) -> None:
+async def serve(name: str, host: str, port: int, *, shared_port: bool = False) -> None:
     """Runs until SIGTERM or SIGINT. Raises SettingsError for what an operator can put right, a schema that is not as
     declared included: `nija migrate` makes it."""
     env = read_environment()
@@ -35,7 +36,7 @@ async def serve(name: str, host: str, port: int) -> None:
     configure_tracing(name, settings.otlp_endpoint)
     sealer = sealer_of(settings, may_make=False)
     clock = SystemClock()
-    sock = listen(host, port)
+    sock = listen(host, port, shared=shared_port)
     async with open_infrastructure(settings, clock) as infrastructure:
         differences = await schema_differences(infrastructure, [service])
         if differences:
@@ -52,7 +53,8 @@ async def serve(name: str, host: str, port: int) -> None:
                 metrics_sock = listen(host, settings.metrics_port)
                 log.info("metrics", address=address_of(metrics_sock))
                 await stack.enter_async_context(serving(metrics_app, metrics_sock))
-            await stack.enter_async_context(serving(app, sock))
+            http = node.running[service.name].http or StrictProtocol
+            await stack.enter_async_context(serving(app, sock, http=http))
             sys.stdout.write(f"ready {name} {address_of(sock)}\n")
             sys.stdout.flush()
             await until_told_to_stop(node.drain)

@@ -17,7 +17,7 @@ from nija_common.values.ids import new_id
 log = structlog.get_logger("nija.access")
 tracer = trace.get_tracer("nija.http")
 
-_SANE = re.compile(r"^[A-Za-z0-9._-]{8,128}$")
+_SANE = re.compile(r"[A-Za-z0-9._-]{8,128}")
 REQUEST_ID_HEADER = b"x-request-id"
 
 
@@ -25,10 +25,16 @@ def request_id_of(headers: list[tuple[bytes, bytes]]) -> str:
     """The client's `X-Request-ID` if it is a sane token, else a new one."""
     for name, value in headers:
         if name == REQUEST_ID_HEADER:
-            text = value.decode("latin-1")
-            if _SANE.match(text):
+            text = sane_request_id(value)
+            if text is not None:
                 return text
     return new_id("req")
+
+
+def sane_request_id(value: bytes) -> str | None:
+    """The value of an `X-Request-ID`, if it may stand in logs and headers."""
+    text = value.decode("latin-1")
+    return text if _SANE.fullmatch(text) else None
 
 
 class RequestContextMiddleware:

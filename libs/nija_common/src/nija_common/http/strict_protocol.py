@@ -30,6 +30,7 @@ class StrictProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._reading_head = True
+        self._head_begun = False
         self._heads = 0
         self._head_bytes = 0
         self._unread_bytes = 0
@@ -47,17 +48,21 @@ class StrictProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
-        self._expect_head()
         heads = self._heads if self._reading_head else None
         super().data_received(data)
-        if heads == self._heads and not self._deaf:
+        if not self._reading_head or self._deaf:
+            return
+        if heads == self._heads:
             # All of it belongs to one head. The parser does not report a header before its end.
+            self._expect_head()
             self._unread_bytes += len(data)
             if self._unread_bytes > MAX_HEAD_BYTES:
                 self.send_400_response("The head of the request is too large.")
+        elif self._head_begun:
+            self._expect_head()
 
     def _expect_head(self) -> None:
-        if self._reading_head and self._head_timer is None:
+        if self._head_timer is None:
             self._head_timer = self.loop.call_later(self.head_s, self._head_is_late)
 
     def _head_is_there(self) -> None:
@@ -75,7 +80,7 @@ class StrictProtocol(HttpToolsProtocol):
         self._deaf = True
         cycle = self.cycle
         running = cycle is not None and not cycle.response_complete
-        if not (running and cycle.response_started):
+        if not (running and (cycle.response_started or self.pipeline)):
             error = NijaError(ErrorCode.VALIDATION_ERROR, "The request cannot be read as HTTP.", {"request": msg})
             body = error_body(error, time.time_ns() // 1_000_000)
             self.transport.write(
@@ -91,36 +96,48 @@ class StrictProtocol(HttpToolsProtocol):
     # What the parser calls. A ValueError becomes a parser error, and that a refusal.
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._reading_head = True
+        self.begin_request()
+        self._reading_head = self._head_begun = True
         self._head_bytes = 0
 
+    def begin_request(self) -> None:
+        """The first byte of a request is there."""
+        super().on_message_begin()
+
     def on_url(self, url: bytes) -> None:
-        self._count(len(url))
-        super().on_url(url)
+        self._head_bytes += len(url)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise ValueError("the head is too large")
+        self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._reading_head:
             raise ValueError("trailers are not taken")
-        self._count(len(name) + len(value) + 4)
-        if len(self.headers) >= MAX_HEADERS:
-            raise ValueError("too many headers")
-        super().on_header(name, value)
-
-    def _count(self, size: int) -> None:
-        self._head_bytes += size
+        self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes > MAX_HEAD_BYTES:
             raise ValueError("the head is too large")
+        if len(self.headers) >= MAX_HEADERS:
+            raise ValueError("too many headers")
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self._reading_head = False
+        self._reading_head = self._head_begun = False
         self._heads += 1
         self._unread_bytes = 0
-        self._head_is_there()
-        has_body = _check(self.url, self.headers, self.parser.get_http_version())
+        if self._head_timer is not None:
+            self._head_is_there()
+        version = self.parser.get_http_version()
+        has_body = _check(self.url, self.headers, version)
         upgrade = self.parser.should_upgrade()
         if upgrade and (has_body or self.parser.get_method() != b"GET"):
             raise ValueError("only a GET without a body may ask for another protocol")
+        self.take_request(version, upgrade=upgrade)
+
+    def take_request(self, version: str, *, upgrade: bool) -> None:
+        """A whole head that is not refused: its request goes to the application."""
         super().on_headers_complete()
         if upgrade and not self._should_upgrade():
             # Not followed: the request is answered as HTTP, what comes after it is not read.

@@ -5,6 +5,7 @@ The supervisor turns manifests into processes. Nothing here runs anything.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -29,6 +30,9 @@ BroadcastHandler = Callable[[Any, Any], object]
 """`(deps, received)`, synchronous: changes memory only, never a store."""
 
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
+
+HttpProtocol = Callable[..., asyncio.Protocol]
+"""Makes the protocol of one connection, for `serving(http=...)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +88,13 @@ class Role:
     """A part of a service that may be a process of its own.
 
     `asgi` builds a raw ASGI app from the deps (gateway, sockets); it gets every HTTP and WebSocket scope that
-    health and metrics do not take. `routers` are FastAPI routers with full paths.
+    health and metrics do not take. `routers` are FastAPI routers with full paths. `http` builds from
+    the service's app what speaks HTTP on each connection, where the service is a process of its own.
     """
 
     routers: tuple[APIRouter, ...] = ()
     asgi: Callable[[Any], AsgiApp] | None = None
+    http: Callable[[Any], HttpProtocol] | None = None
     subscriptions: tuple[Subscription, ...] = ()
     loops: tuple[Loop, ...] = ()
     tasks: tuple[Task, ...] = ()

@@ -34,7 +34,7 @@ from nija_common.http.idempotency import Idempotency
 from nija_common.runtime.freshness import Freshness
 from nija_common.runtime.infrastructure import Infrastructure
 from nija_common.runtime.loops import run_loop
-from nija_common.runtime.manifest import AsgiApp, Role, Service
+from nija_common.runtime.manifest import AsgiApp, HttpProtocol, Role, Service
 from nija_common.runtime.platform import LocalApps, Platform
 from nija_common.runtime.settings import Block, PlatformSettings
 from nija_common.security.sealing import Sealer
@@ -71,6 +71,7 @@ class Running:
     work: Work
     deps: Any
     app: AsgiApp | None
+    http: HttpProtocol | None = None
     runners: list[ConsumerRunner] = field(default_factory=list)
     readers: list[BroadcastReader] = field(default_factory=list)
 
@@ -204,7 +205,8 @@ async def _open(stack: AsyncExitStack, node: Node, part: Part) -> Running:
     app = _app(node, part, deps, storage, work)
     if app is not None:
         node.local.apps[service.name] = app
-    running = Running(part, storage, work, deps, app)
+    speaking = [role.http(app) for role in part.roles.values() if role.http is not None]
+    running = Running(part, storage, work, deps, app, speaking[0] if speaking else None)
     for name, role in part.roles.items():
         running.runners += _runners(node, part, name, role, storage, work, deps)
         running.readers += _readers(node, part, name, role, deps)

@@ -36,6 +36,11 @@ def _clean(name: str, value: Any) -> Any:
     return value
 
 
+def redacted(text: str) -> str:
+    """The text without the tokens in it."""
+    return _BEARER.sub(REDACTED, text)
+
+
 def _with_trace(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
     context = trace.get_current_span().get_span_context()
     if context.is_valid:

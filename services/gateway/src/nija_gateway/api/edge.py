@@ -10,15 +10,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import structlog
 from opentelemetry import propagate, trace
 
 from nija_common.errors import NijaError, unavailable
 from nija_common.http.request_context import REQUEST_ID_HEADER, request_id_of
-from nija_common.telemetry.metrics import GATEWAY_REFUSALS, HTTP_REQUESTS, HTTP_SECONDS
+from nija_common.telemetry.metrics import GATEWAY_REFUSALS
 from nija_gateway.api import answers
+from nija_gateway.api.breakers import Breakers
 from nija_gateway.api.document import PAGES, Document
-from nija_gateway.api.headers import Inbound, RawHeaders, inward, rate_headers, read, trace_of
+from nija_gateway.api.headers import Inbound, inward, rate_headers, read, trace_of
+from nija_gateway.api.record import NO_ROUTE, Recorder
 from nija_gateway.api.relay import MAX_BODY_BYTES, Relay
 from nija_gateway.api.socket import SocketEdge
 from nija_gateway.deps import Deps
@@ -26,16 +27,13 @@ from nija_gateway.domain.addresses import client_address, counted_as
 from nija_gateway.domain.admission import Admitted, Miss, Outcome, Refused
 from nija_gateway.domain.paths import path_of
 from nija_gateway.domain.routes import Found, LimitClass, Route, Who, is_admin_path
-from nija_gateway.ports import CHUNKED, Message, Receive, Send
+from nija_gateway.ports import CHUNKED, Message, RawHeaders, Receive, Send
 
-log = structlog.get_logger("nija.access")
 tracer = trace.get_tracer("nija.gateway")
 
 ASKS = 16
 """How often one request asks admission again; more means that tokens are taken away as fast as they are fetched."""
 LINGER_BYTES = 8 * MAX_BODY_BYTES
-_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
-_NO_ROUTE = "none"
 
 
 @dataclass(slots=True)
@@ -51,7 +49,7 @@ class Call:
     method: str
     path: str = ""
     admitted: Admitted = field(default_factory=Admitted)
-    route: str = _NO_ROUTE
+    route: str = NO_ROUTE
     code: str | None = None
 
     @property
@@ -60,11 +58,17 @@ class Call:
 
 
 class Edge:
-    """The gateway's ASGI app: HTTP here, sockets by `SocketEdge`."""
+    """The gateway's ASGI app: HTTP here, sockets by `SocketEdge`.
+
+    Where the gateway is a process of its own, `RelayProtocol` answers most requests before they come here, and shares
+    `breakers` and `recorder`.
+    """
 
     def __init__(self, deps: Deps) -> None:
-        self._deps = deps
-        self._relay = Relay(deps)
+        self.deps = self._deps = deps
+        self.breakers = Breakers(deps.upstreams, deps.clock)
+        self.recorder = Recorder(deps.usage, deps.access_log)
+        self._relay = Relay(deps, self.breakers)
         self._sockets = SocketEdge(deps)
         self._document = Document(deps)
 
@@ -82,27 +86,23 @@ class Edge:
         address = client_address(peer[0] if peer else None, forwarded, self._deps.trusted_proxies)
         call = Call(scope, receive, send, request_id_of(headers), inbound, address, scope["method"])
         parent = propagate.extract({"traceparent": inbound.traceparent}) if inbound.traceparent else None
-        status = 500
+        status, trace_id = 500, None
         try:
-            with tracer.start_as_current_span(f"{call.method} gateway", context=parent):
+            with tracer.start_as_current_span(f"{call.method} gateway", context=parent) as span:
+                context = span.get_span_context()
+                trace_id = trace.format_trace_id(context.trace_id) if context.is_valid else None
                 status = await self._answer(call)
         finally:
-            seconds = time.perf_counter() - started
-            user_id = call.admitted.claims.user_id if call.admitted.claims is not None else None
-            self._deps.usage.count(user_id, status, seconds)
-            method = call.method if call.method in _METHODS else "other"
-            HTTP_REQUESTS.labels("gateway", method, call.route, str(status)).inc()
-            HTTP_SECONDS.labels("gateway", call.route).observe(seconds)
-            log.info(
-                "request",
-                method=method,
+            self.recorder.answered(
+                method=call.method,
                 route=call.route,
                 status=status,
                 code=call.code,
-                ms=round(seconds * 1000, 2),
+                seconds=time.perf_counter() - started,
                 request_id=call.request_id,
                 address=call.address,
-                user_id=user_id,
+                user_id=call.admitted.claims.user_id if call.admitted.claims is not None else None,
+                trace_id=trace_id,
             )
 
     async def _answer(self, call: Call) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import secrets
 from collections.abc import Iterable
@@ -10,10 +11,9 @@ from dataclasses import dataclass
 from opentelemetry import propagate
 
 from nija_common.http.identity import CLIENT_ADDRESS_HEADER
-from nija_common.http.request_context import REQUEST_ID_HEADER
+from nija_common.http.request_context import REQUEST_ID_HEADER, sane_request_id
 from nija_gateway.domain.windows import Taken
-
-RawHeaders = list[tuple[bytes, bytes]]
+from nija_gateway.ports import RawHeaders
 
 _HOP_BY_HOP = frozenset(
     (
@@ -34,6 +34,9 @@ _NOT_BY_CONNECTION = frozenset((b"host", b"content-length", b"content-type", b"a
 """What `Connection` may not take out of a request: services frame and authorise by these."""
 _OUTWARD_DROPPED = _HOP_BY_HOP | {b"date", b"server", REQUEST_ID_HEADER}
 _OUTWARD_PREFIXES = (b"x-nija-", b"x-ratelimit-")
+_SIFTED = _INWARD_DROPPED | {b"authorization", b"content-length"}
+_NAMES_NOTHING = (b"keep-alive", b"close")
+"""Values of `Connection` that take no other header with them."""
 _CLIENT_ADDRESS = CLIENT_ADDRESS_HEADER.encode()
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -83,6 +86,62 @@ def inward(headers: Iterable[tuple[bytes, bytes]], *, request_id: str, address: 
     return kept
 
 
+@dataclass(slots=True)
+class Sifted:
+    """A request's headers read in one pass: what the relay needs of them, and the lines that go inward as they are.
+
+    `plain` False: there is more to them than this pass understands, and `read` and `inward` take them.
+    """
+
+    lines: list[bytes]
+    forwarded: list[str]
+    authorization: str | None = None
+    content_length: int = 0
+    request_id: str | None = None
+    traceparent: str | None = None
+    plain: bool = True
+
+
+def sift(headers: RawHeaders) -> Sifted:
+    """The same as `read` and `inward` would find, where it is plain; names come in lower case."""
+    found = Sifted([], [])
+    for name, value in headers:
+        if name in _SIFTED:
+            if name == b"authorization":
+                found.authorization = value.decode("latin-1") if found.authorization is None else ""
+                found.lines.append(b"authorization: " + value + b"\r\n")
+            elif name == b"content-length":
+                found.content_length = int(value)
+                found.lines.append(b"content-length: " + value + b"\r\n")
+            elif name == REQUEST_ID_HEADER:
+                if found.request_id is None:
+                    found.request_id = sane_request_id(value)
+            elif name == b"traceparent":
+                found.traceparent = value.decode("latin-1")
+            elif name == b"connection":
+                found.plain = found.plain and value.lower() in _NAMES_NOTHING
+            elif name == b"transfer-encoding" or name == b"expect":
+                found.plain = False
+        elif not name.startswith(_INWARD_PREFIXES):
+            found.lines.append(name + b": " + value + b"\r\n")
+        elif name == b"x-forwarded-for":
+            found.forwarded.append(value.decode("latin-1"))
+    return found
+
+
+def outward_lines(headers: RawHeaders) -> list[bytes]:
+    """The lines of `outward`, without the gateway's own; names come in lower case."""
+    for name, value in headers:
+        if name == b"connection" and value.lower() not in _NAMES_NOTHING:
+            headers = outward(headers, [])
+            break
+    return [
+        name + b": " + value + b"\r\n"
+        for name, value in headers
+        if name not in _OUTWARD_DROPPED and not name.startswith(_OUTWARD_PREFIXES)
+    ]
+
+
 def outward(headers: Iterable[tuple[bytes, bytes]], own: RawHeaders) -> RawHeaders:
     """What the client gets: the service's headers without hop-by-hop and internal ones, then the gateway's own."""
     headers = [(name.lower(), value) for name, value in headers]
@@ -110,6 +169,26 @@ def rate_headers(rate: Taken | None, now_ms: int) -> RawHeaders:
         (b"x-ratelimit-remaining", b"%d" % rate.remaining),
         (b"x-ratelimit-reset", b"%d" % rate.reset_at_s(now_ms)),
     ]
+
+
+def rate_lines(rate: Taken | None, now_ms: int) -> bytes:
+    """The same as lines."""
+    if rate is None:
+        return b""
+    return b"x-ratelimit-limit: %d\r\nx-ratelimit-remaining: %d\r\nx-ratelimit-reset: %d\r\n" % (
+        rate.limit,
+        rate.remaining,
+        rate.reset_at_s(now_ms),
+    )
+
+
+def passed_on(sent: str | None) -> tuple[str, str]:
+    """Trace id and `traceparent` where spans are sent nowhere: the client's trace goes on, else one begins."""
+    if sent is not None and _TRACEPARENT.fullmatch(sent):
+        trace_id, flags = sent[3:35], sent[53:]
+    else:
+        trace_id, flags = f"{random.getrandbits(128) | 1:032x}", "01"
+    return trace_id, f"00-{trace_id}-{random.getrandbits(64) | 1:016x}-{flags}"
 
 
 def trace_of(sent: str | None) -> str:
