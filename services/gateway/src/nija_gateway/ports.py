@@ -42,7 +42,7 @@ class Listener(Protocol):
     """
 
     def answer_began(self, status: int, headers: RawHeaders) -> None:
-        """Status and headers, names in lower case; never one below 200."""
+        """Status and headers, names as the service wrote them; never one below 200."""
         ...
 
     def answer_piece(self, data: bytes) -> None:

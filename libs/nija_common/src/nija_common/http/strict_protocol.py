@@ -49,7 +49,16 @@ class StrictProtocol(HttpToolsProtocol):
         if self._deaf:
             return
         heads = self._heads if self._reading_head else None
-        super().data_received(data)
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+            return
+        except httptools.HttpParserUpgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
         if not self._reading_head or self._deaf:
             return
         if heads == self._heads:
@@ -96,13 +105,9 @@ class StrictProtocol(HttpToolsProtocol):
     # What the parser calls. A ValueError becomes a parser error, and that a refusal.
 
     def on_message_begin(self) -> None:
-        self.begin_request()
+        super().on_message_begin()
         self._reading_head = self._head_begun = True
         self._head_bytes = 0
-
-    def begin_request(self) -> None:
-        """The first byte of a request is there."""
-        super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
         self._head_bytes += len(url)

@@ -76,7 +76,7 @@ class AwaitedAnswer:
     # What the connection calls.
 
     def answer_began(self, status: int, headers: RawHeaders) -> None:
-        self._head = (status, headers)
+        self._head = (status, [(name.lower(), value) for name, value in headers])
         self._tell()
 
     def answer_piece(self, data: bytes) -> None:

@@ -14,20 +14,23 @@ import httptools
 from nija_gateway.ports import FailureKind, Listener, RawHeaders, UpstreamFailed
 
 MAX_HEAD_BYTES = 64 * 1024
+_FRAMING = (b"content-length", b"transfer-encoding")
+_LENGTHS = frozenset(len(name) for name in _FRAMING)
 
 
 class Connection(asyncio.Protocol):
-    """Implements `ServiceConnection`. After `answer_ended`, `reusable` says whether it may serve another request."""
+    """Implements `ServiceConnection`. `alive` until either side has closed it."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._listener: Listener | None = None
         self._paused = False
+        self.alive = True
         self.idle_since = 0.0
         self._headers: RawHeaders = []
         self._head_bytes = 0
-        self._begun = self._complete = self._keep_alive = self._until_eof = False
+        self._begun = self._complete = self._framed = self._keep_alive = self._until_eof = False
         self.answered = False
 
     # What the pool and the exchange call.
@@ -35,12 +38,14 @@ class Connection(asyncio.Protocol):
     def ask(self, listener: Listener, data: bytes) -> None:
         self._headers = []
         self._head_bytes = 0
-        self._begun = self._complete = self._keep_alive = self._until_eof = self.answered = False
+        self._begun = self._complete = self._framed = self._keep_alive = self._until_eof = self.answered = False
         self._listener = listener
-        self.write(data)
+        if self._transport is None:
+            raise UpstreamFailed("closed", "the connection is closed")
+        self._transport.write(data)
 
     def write(self, data: bytes) -> None:
-        if self._transport is None or self._transport.is_closing():
+        if self._transport is None:
             raise UpstreamFailed("closed", "the connection is closed")
         self._transport.write(data)
 
@@ -55,15 +60,13 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     @property
-    def usable(self) -> bool:
-        return self._transport is not None and not self._transport.is_closing()
-
-    @property
     def reusable(self) -> bool:
-        return self._complete and self._keep_alive and self.usable
+        """Whether it may serve another request."""
+        return self.alive and self._complete and self._keep_alive
 
     def close(self) -> None:
         self._listener = None
+        self.alive = False
         if self._transport is not None:
             self._transport.abort()
 
@@ -99,6 +102,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self.alive = False
         if self._until_eof and exc is None:
             self._end()
         else:
@@ -129,10 +133,13 @@ class Connection(asyncio.Protocol):
         if self._begun:
             raise ValueError("a second answer to one request")
         self._headers = []
+        self._framed = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._begun:
-            self._headers.append((name.lower(), value))
+            self._headers.append((name, value))
+            if len(name) in _LENGTHS and name.lower() in _FRAMING:
+                self._framed = True
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -140,10 +147,7 @@ class Connection(asyncio.Protocol):
             if status == 101:
                 raise ValueError("the service switches protocols")
             return
-        framed = status in (204, 304)
-        for name, _ in self._headers:
-            if name == b"content-length" or name == b"transfer-encoding":
-                framed = True
+        framed = self._framed or status in (204, 304)
         self._begun = True
         self._until_eof = not framed
         self._keep_alive = framed and self._parser.should_keep_alive()

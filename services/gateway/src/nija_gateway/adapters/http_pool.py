@@ -22,10 +22,13 @@ class Pool:
         self._idle: list[Connection] = []
 
     def take(self) -> Connection | None:
+        idle = self._idle
+        if not idle:
+            return None
         oldest = asyncio.get_running_loop().time() - MAX_IDLE_S
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.usable and connection.idle_since > oldest:
+        while idle:
+            connection = idle.pop()
+            if connection.alive and connection.idle_since > oldest:
                 return connection
             connection.close()
         return None
@@ -42,7 +45,7 @@ class Pool:
         return connection
 
     def give_back(self, connection: ServiceConnection, *, whole: bool) -> None:
-        kept = cast(Connection, connection)
+        kept = cast("Connection", connection)
         if whole and kept.reusable and len(self._idle) < MAX_IDLE_CONNECTIONS:
             kept.resume_reading()
             kept.idle_since = asyncio.get_running_loop().time()

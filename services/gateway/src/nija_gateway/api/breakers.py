@@ -24,15 +24,15 @@ class Breakers:
 
     def enter(self, route: Route) -> None:
         """A call begins. Raises SERVICE_UNAVAILABLE where it may not be made."""
-        if not self._circuits[route.service].enter(self._clock.monotonic(), urgent=route.limit is LimitClass.STOP):
+        circuit = self._circuits[route.service]
+        if circuit.enter_quietly():
+            return
+        if not circuit.enter(self._clock.monotonic(), urgent=route.limit is LimitClass.STOP):
             raise unavailable(f"{route.service} cannot take this call right now. Try again.")
 
     def answered(self, service: str) -> None:
         """The service answered, whatever the status."""
-        circuit = self._circuits[service]
-        was_open = circuit.open
-        circuit.succeeded()
-        if was_open:
+        if self._circuits[service].succeeded():
             GATEWAY_BREAKER_OPEN.labels(service).set(0)
             log.info("service_answers_again", service=service)
 

@@ -94,15 +94,15 @@ class Edge:
                 status = await self._answer(call)
         finally:
             self.recorder.answered(
-                method=call.method,
-                route=call.route,
-                status=status,
-                code=call.code,
-                seconds=time.perf_counter() - started,
-                request_id=call.request_id,
-                address=call.address,
-                user_id=call.admitted.claims.user_id if call.admitted.claims is not None else None,
-                trace_id=trace_id,
+                call.method,
+                call.route,
+                status,
+                call.code,
+                time.perf_counter() - started,
+                call.request_id,
+                call.address,
+                call.admitted.claims.user_id if call.admitted.claims is not None else None,
+                trace_id,
             )
 
     async def _answer(self, call: Call) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from opentelemetry.trace import Span
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -22,7 +22,7 @@ from nija_common.http.envelope import error_body, error_headers
 from nija_common.telemetry.metrics import GATEWAY_REFUSALS
 from nija_gateway.api.answers import too_slow
 from nija_gateway.api.breakers import Breakers, service_away
-from nija_gateway.api.headers import outward_lines, rate_lines
+from nija_gateway.api.headers import outward_lines
 from nija_gateway.api.record import Recorder
 from nija_gateway.api.relay import GONE
 from nija_gateway.deps import Deps
@@ -43,7 +43,7 @@ class Client(Protocol):
     loop: asyncio.AbstractEventLoop
 
     def default_lines(self) -> bytes:
-        """The headers of every answer."""
+        """The headers of every answer of this server."""
         ...
 
     def watch(self, exchange: Exchange) -> None:
@@ -66,22 +66,24 @@ class Edges:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a method and a path lead. `method` is the client's own."""
+    """Where a method and a path lead. `method` is the client's, `asks` the one that the service is asked by."""
 
     method: str
     route: Route
+    asks: bytes
     admin: bool
+    signed_in: bool
     connections: Connections
 
 
-@dataclass(slots=True)
-class Asked:
-    """A request as it was decided about: `head` goes inward, if `outcome` lets it."""
+class Asked(NamedTuple):
+    """A request as it was decided about: `head` goes inward, if `outcome` lets it; `own` stands on the answer."""
 
     target: Target
     outcome: Admitted | Refused
     head: bytes
     content_length: int
+    own: bytes
     request_id: str
     address: str
     trace_id: str
@@ -276,15 +278,14 @@ class Exchange:
         self._status = status
         if self.disconnected:
             return
-        lines = self._begin_answer(line)
-        lines += outward_lines(headers)
+        lines, has_length = outward_lines(headers)
         if self._asked.target.method == "HEAD" or status in (204, 304):
             self._without_body = True
-        elif not any(name == b"content-length" for name, _ in headers):
+        elif not has_length:
             self._chunked = True
             lines.append(b"transfer-encoding: chunked\r\n")
         lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
-        self._answer = lines
+        self._answer = [line, self._client.default_lines(), self._asked.own, *lines]
 
     def answer_piece(self, data: bytes) -> None:
         if self.disconnected:
@@ -351,22 +352,12 @@ class Exchange:
 
     # The end.
 
-    def _begin_answer(self, line: bytes) -> list[bytes]:
-        """The gateway's own part of an answer's head."""
-        asked = self._asked
-        return [
-            line,
-            self._client.default_lines(),
-            b"x-request-id: " + asked.request_id.encode() + b"\r\n",
-            rate_lines(asked.outcome.rate, self._deps.clock.now_ms()),
-        ]
-
     def _refuse(self, error: NijaError) -> None:
         """Answers for itself. The service, if it was asked, has been told and accounted for."""
         self._code = error.code.value
         GATEWAY_REFUSALS.labels(self._code).inc()
         body = error_body(error, self._deps.clock.now_ms())
-        lines = self._begin_answer(STATUS_LINE[error.status])
+        lines = [STATUS_LINE[error.status], self._client.default_lines(), self._asked.own]
         lines += [f"{name.lower()}: {value}\r\n".encode() for name, value in error_headers(error).items()]
         lines.append(b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body))
         lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
@@ -388,17 +379,18 @@ class Exchange:
 
     def _end(self, status: int) -> None:
         self.response_complete = True
-        asked, claims = self._asked, self._asked.outcome.claims
+        asked = self._asked
+        claims = asked.outcome.claims
         self._edges.recorder.answered(
-            method=asked.target.method,
-            route=asked.target.route.path,
-            status=status,
-            code=self._code,
-            seconds=time.perf_counter() - self._started,
-            request_id=asked.request_id,
-            address=asked.address,
-            user_id=claims.user_id if claims is not None else None,
-            trace_id=asked.trace_id,
+            asked.target.method,
+            asked.target.route.path,
+            status,
+            self._code,
+            time.perf_counter() - self._started,
+            asked.request_id,
+            asked.address,
+            claims.user_id if claims is not None else None,
+            asked.trace_id,
         )
         if asked.span is not None:
             asked.span.set_attribute("http.response.status_code", status)

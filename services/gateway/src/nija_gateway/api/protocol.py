@@ -18,14 +18,13 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from nija_common.errors import NijaError
 from nija_common.http.strict_protocol import StrictProtocol
-from nija_common.values.ids import new_id
 from nija_gateway.api.edge import Edge
 from nija_gateway.api.exchange import Asked, Edges, Exchange, Target
-from nija_gateway.api.headers import Sifted, passed_on, sift
+from nija_gateway.api.headers import fresh_request_id, own_lines, passed_on, sift
 from nija_gateway.api.relay import MAX_BODY_BYTES
 from nija_gateway.deps import Deps
 from nija_gateway.domain.addresses import client_address, counted_as
-from nija_gateway.domain.admission import Miss, Outcome, Refused
+from nija_gateway.domain.admission import Miss, Refused
 from nija_gateway.domain.paths import MAX_TARGET_BYTES, path_of
 from nija_gateway.domain.routes import LimitClass, Who, is_admin_path
 from nija_gateway.ports import RawHeaders
@@ -66,28 +65,33 @@ class Direct:
         if target is None or len(url) > MAX_TARGET_BYTES:
             return None
         sifted = sift(headers)
-        if not sifted.plain or sifted.content_length > MAX_BODY_BYTES:
+        if sifted is None or sifted.content_length > MAX_BODY_BYTES:
             return None
         if sifted.forwarded:
             address = self.address_of(peer, sifted.forwarded)
-        outcome = self._admission(target, sifted, address)
+        now_ms = self._deps.clock.now_ms()
+        limit = target.route.limit
+        if target.signed_in:
+            outcome = self._deps.admission.header(sifted.authorization, limit, now_ms, admin=target.admin)
+        else:
+            outcome = self._deps.admission.address(limit, counted_as(address))
         if isinstance(outcome, Miss):
             return None
-        request_id = sifted.request_id or new_id("req")
-        span, trace_id, traceparent = self._trace(target, sifted.traceparent)
-        if isinstance(outcome, Refused):
-            return Asked(target, outcome, b"", sifted.content_length, request_id, address, trace_id, span)
-        own = f"x-request-id: {request_id}\r\nx-nija-client-address: {address}\r\ntraceparent: {traceparent}\r\n\r\n"
-        line = target.route.method.encode() + b" " + url + b" HTTP/1.1\r\n"
-        head = b"".join((line, *sifted.lines, own.encode()))
-        return Asked(target, outcome, head, sifted.content_length, request_id, address, trace_id, span)
-
-    def _admission(self, target: Target, sifted: Sifted, address: str) -> Outcome:
-        admission, route = self._deps.admission, target.route
-        if target.admin or route.who is Who.USER:
-            now_ms = self._deps.clock.now_ms()
-            return admission.caller(sifted.authorization, route.limit, now_ms, admin=target.admin)
-        return admission.address(route.limit, counted_as(address))
+        request_id = sifted.request_id or fresh_request_id(now_ms)
+        span = None
+        if self._deps.traced:
+            span, trace_id, traceparent = self._span(target, sifted.traceparent)
+        else:
+            trace_id, traceparent = passed_on(sifted.traceparent)
+        head = b""
+        if not isinstance(outcome, Refused):
+            said = (
+                f"x-request-id: {request_id}\r\nx-nija-client-address: {address}\r\ntraceparent: {traceparent}\r\n\r\n"
+            )
+            line = b"%b %b HTTP/1.1\r\n" % (target.asks, url)
+            head = b"".join((line, *sifted.lines, said.encode()))
+        own = own_lines(request_id, outcome.rate, now_ms)
+        return Asked(target, outcome, head, sifted.content_length, own, request_id, address, trace_id, span)
 
     def _look_up(self, method: bytes, raw_path: bytes) -> Target | None:
         if len(self._targets) >= TARGETS:
@@ -106,12 +110,11 @@ class Direct:
         connections = self._deps.upstreams[route.service].connections
         if connections is None:
             return None
-        return Target(method, route, is_admin_path(path) or route.who is Who.ADMIN, connections)
+        admin = is_admin_path(path) or route.who is Who.ADMIN
+        return Target(method, route, route.method.encode(), admin, admin or route.who is Who.USER, connections)
 
-    def _trace(self, target: Target, sent: str | None) -> tuple[trace.Span | None, str, str]:
-        """The span if they are sent anywhere, the trace's id, and what is passed on."""
-        if not self._deps.traced:
-            return (None, *passed_on(sent))
+    def _span(self, target: Target, sent: str | None) -> tuple[trace.Span, str, str]:
+        """The request's span, its trace's id, and what is passed on."""
         parent = propagate.extract({"traceparent": sent}) if sent else None
         span = tracer.start_span(f"{target.method} gateway", context=parent)
         carrier: dict[str, str] = {}
@@ -179,23 +182,28 @@ class RelayProtocol(StrictProtocol):
 
     # What the parser calls.
 
-    def begin_request(self) -> None:
+    def on_message_begin(self) -> None:
+        # What uvicorn makes for its app is made when the app is called.
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
+        self._reading_head = self._head_begun = True
+        self._head_bytes = 0
 
     def take_request(self, version: str, *, upgrade: bool) -> None:
-        busy = self.cycle is not None and not self.cycle.response_complete
-        if not upgrade and not busy and not self.expect_100_continue and version == "1.1":
+        cycle = self.cycle
+        busy = cycle is not None and not cycle.response_complete
+        if not upgrade and not busy and version == "1.1":
             asked = self._direct.asked(self.parser.get_method(), self.url, self.headers, self._peer, self._address)
             if asked is not None:
                 keep_alive = self.parser.should_keep_alive()
                 exchange = Exchange(self._direct.edges, self, asked, keep_alive=keep_alive)
                 self._exchange = self._unsent = exchange
-                self.cycle = cast(RequestResponseCycle, exchange)
+                self.cycle = cast("RequestResponseCycle", exchange)
                 return
         url, headers, expected = self.url, self.headers, self.expect_100_continue
-        super().begin_request()
+        super().on_message_begin()
+        self._reading_head = self._head_begun = False
         self.url, self.expect_100_continue = url, expected
         self.headers += headers
         super().take_request(version, upgrade=upgrade)
@@ -205,6 +213,13 @@ class RelayProtocol(StrictProtocol):
             self._exchange.body_piece(body)
         else:
             super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._exchange is not None and cast(object, self.cycle) is self._exchange:
+            self._exchange.more_body = False
+            self._reading_head = True
+        else:
+            super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         super().send_400_response(msg)

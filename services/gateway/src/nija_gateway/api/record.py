@@ -22,7 +22,6 @@ class Recorder:
 
     def answered(
         self,
-        *,
         method: str,
         route: str,
         status: int,
@@ -34,26 +33,27 @@ class Recorder:
         trace_id: str | None,
     ) -> None:
         """`route` is a path of the table or `NO_ROUTE`, `code` that of a refusal of the gateway's own."""
-        if method not in _METHODS:
-            method = "other"
         self._usage.count(user_id, status, seconds)
         series = self._series.get((method, route, status))
         if series is None:
+            method = method if method in _METHODS else "other"
             series = self._series[method, route, status] = (
                 HTTP_REQUESTS.labels("gateway", method, route, str(status)),
                 HTTP_SECONDS.labels("gateway", route),
             )
-        requests, times = series
-        requests.inc()
-        times.observe(seconds)
-        self._access_log.write(
-            method=method,
-            route=route,
-            status=status,
-            code=code,
-            seconds=seconds,
-            request_id=request_id,
-            address=address,
-            user_id=user_id,
-            trace_id=trace_id,
-        )
+        series[0].inc()
+        series[1].observe(seconds)
+        if self._access_log.enabled:
+            line = {
+                "method": method,
+                "route": route,
+                "status": status,
+                "code": code,
+                "ms": round(seconds * 1000, 2),
+                "request_id": request_id,
+                "address": address,
+                "user_id": user_id,
+            }
+            if trace_id is not None:
+                line["trace_id"] = trace_id
+            self._access_log.write(line)
