@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from nija_cli.services import parts_served_as, platform_settings, read_environment
+from nija_cli.environment import part_served_as, platform_settings, read_environment
 from nija_common.errors import ErrorCode, NijaError, SettingsError
 from nija_common.http.envelope import error_response
 from nija_common.http.health import HealthApp, metrics_app
@@ -30,8 +30,8 @@ async def serve(name: str, host: str, port: int, *, shared_port: bool = False) -
     declared included: `nija migrate` makes it."""
     env = read_environment()
     settings = platform_settings(env)
-    parts = parts_served_as(name, env)
-    service = parts[0].service
+    part = part_served_as(name, env)
+    service = part.service
     configure_logging(settings.log_level)
     configure_tracing(name, settings.otlp_endpoint)
     sealer = sealer_of(settings, may_make=False)
@@ -43,10 +43,10 @@ async def serve(name: str, host: str, port: int, *, shared_port: bool = False) -
             raise SettingsError("the schema is not as declared (`nija migrate` makes it): " + "; ".join(differences))
         async with AsyncExitStack() as stack:
             node = await stack.enter_async_context(
-                run_node(parts, settings=settings, clock=clock, infrastructure=infrastructure, sealer=sealer)
+                run_node([part], settings=settings, clock=clock, infrastructure=infrastructure, sealer=sealer)
             )
             inner = node.local.apps.get(service.name) or _nothing(clock)
-            if not any(role.routers or role.asgi for role in parts[0].roles.values()):
+            if not any(role.routers or role.asgi for role in part.roles.values()):
                 inner = _nothing(clock)
             app = HealthApp(inner, node.health, with_metrics=settings.metrics_port == -1)
             if settings.metrics_port >= 0:

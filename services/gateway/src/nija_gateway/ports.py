@@ -110,6 +110,10 @@ class Connections(Protocol):
         """After `answer_ended`: kept for the next request, unless the request (`whole`) was not sent to its end."""
         ...
 
+    def close(self) -> None:
+        """Closes those that lie idle."""
+        ...
+
 
 class Upstream(Protocol):
     """One service."""

@@ -429,10 +429,11 @@ async def test_only_a_get_is_asked_again_when_a_kept_connection_turns_out_closed
     assert (await line.answer())[0] == 200
     path = {"POST": "/api/v1/trading/start", "DELETE": "/api/v1/config/brokers/kraken"}.get(method, BALANCE)
     upstreams = front.edge.deps.upstreams
-    kept = upstreams["accounts"].connections.take()
+    idle, other = upstreams["accounts"].connections, upstreams["trading-engine"].connections
+    assert idle is not None and other is not None
+    kept = idle.take()
     assert kept is not None
-    other = upstreams["trading-engine"].connections
-    (other if path != BALANCE else upstreams["accounts"].connections).give_back(kept, whole=True)
+    (idle if path == BALANCE else other).give_back(kept, whole=True)
     await line.send(front.request(path, method))
     status = (await line.head())[0] if method == "HEAD" else (await line.answer())[0]
     assert (status, front.service.connections) == ((200, 2) if repeated else (503, 1))
@@ -506,19 +507,20 @@ async def test_bytes_nobody_asked_for_are_never_an_answer(front: Front) -> None:
 
 
 async def test_a_silent_service_is_503_a_late_body_400_and_only_the_first_is_its_fault(opened: Open) -> None:
-    async with opened(answer=0.1) as front:
+    async with opened(answer=0.5) as front:
         line = await known(front)
 
         async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
             await reader.read()
 
         front.follow(silent)
-        for _ in range(6):
-            late = await front.line()
-            await late.send(front.request(SETTINGS, "PUT", b"Content-Length: 5"), b"ab")
-            status, headers, body = await late.answer()
+        late = [await front.line() for _ in range(6)]
+        for one in late:
+            await one.send(front.request(SETTINGS, "PUT", b"Content-Length: 5"), b"ab")
+        for one in late:
+            status, headers, body = await one.answer()
             assert (status, b"did not arrive in time" in body, headers[b"connection"]) == (400, True, b"close")
-            assert await late.rest() == b""
+            assert await one.rest() == b""
         await line.send(front.request())
         assert (await line.answer())[0] == 503
         front.follow(always(OK))

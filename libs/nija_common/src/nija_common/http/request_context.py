@@ -19,6 +19,8 @@ tracer = trace.get_tracer("nija.http")
 
 _SANE = re.compile(r"[A-Za-z0-9._-]{8,128}")
 REQUEST_ID_HEADER = b"x-request-id"
+CLIENT_ADDRESS_HEADER = "x-nija-client-address"
+"""Set by the gateway, which removes whatever a client sends under this name."""
 
 
 def request_id_of(headers: list[tuple[bytes, bytes]]) -> str:

@@ -11,8 +11,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter
-
 from nija_common.bus.port import Edge, Since
 from nija_common.events.base import Event
 from nija_common.events.topics import Kind, Topic
@@ -20,6 +18,8 @@ from nija_common.security.sealing import Sealer
 from nija_common.values.document import Document
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
+
     from nija_common.runtime.platform import Platform
     from nija_common.runtime.settings import Block
 

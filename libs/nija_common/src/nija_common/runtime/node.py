@@ -28,7 +28,6 @@ from nija_common.events import topics
 from nija_common.events.catalogue import codec
 from nija_common.events.topics import Kind, Topic
 from nija_common.http import local
-from nija_common.http.app import create_app
 from nija_common.http.health import Check, Health
 from nija_common.http.idempotency import Idempotency
 from nija_common.runtime.freshness import Freshness
@@ -219,6 +218,9 @@ def _app(node: Node, part: Part, deps: Any, storage: Storage, work: Work) -> Asg
     raw = [role.asgi(deps) for role in part.roles.values() if role.asgi is not None]
     routed: AsgiApp | None = None
     if routers:
+        # Here, because it brings FastAPI: a process without routes of its own does without those 15 MB.
+        from nija_common.http.app import create_app
+
         remembers = IdempotentRequest in part.service.collections
         routed = create_app(
             service=part.service.name,

@@ -54,6 +54,5 @@ class Pool:
             kept.close()
 
     def close(self) -> None:
-        """Closes those that lie idle."""
         while self._idle:
             self._idle.pop().close()

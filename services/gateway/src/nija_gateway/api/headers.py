@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from opentelemetry import propagate
 
-from nija_common.http.identity import CLIENT_ADDRESS_HEADER
-from nija_common.http.request_context import REQUEST_ID_HEADER, sane_request_id
+from nija_common.http.request_context import CLIENT_ADDRESS_HEADER, REQUEST_ID_HEADER, sane_request_id
 from nija_gateway.domain.windows import Taken
 from nija_gateway.ports import RawHeaders
 

@@ -105,7 +105,7 @@ class Admission:
         except UnknownKey:
             return Miss(lambda: self._fetch_keys(token))
         except NijaError as error:
-            return Refused(error)
+            return Refused(_without_frames(error))
         return self.signed_in(claims, limit, now_ms, admin=admin)
 
     def header(self, authorization: bytes | None, limit: LimitClass, now_ms: int, *, admin: bool = False) -> Outcome:
@@ -200,6 +200,13 @@ class Admission:
     async def webhook_refused(self, address: str) -> None:
         """A webhook's key was wrong."""
         await self._windows.count(WEBHOOKS_REFUSED, address, self._allowed.webhooks_refused)
+
+
+def _without_frames(error: NijaError) -> NijaError:
+    """An error that is kept must not keep the calls it came through: they lead back to it, and only a search for cycles
+    would ever free them, with the request and its bytes."""
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    return error
 
 
 def _standing_refusal(account: Account) -> NijaError | None:
