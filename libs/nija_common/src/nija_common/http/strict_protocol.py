@@ -142,7 +142,8 @@ class StrictProtocol(HttpToolsProtocol):
         self.take_request(version, upgrade=upgrade)
 
     def take_request(self, version: str, *, upgrade: bool) -> None:
-        """A whole head that is not refused: its request goes to the application."""
+        """A whole head that is not refused: its request goes to the application. ValueError refuses it after all."""
+        httptools.parse_url(self.url)
         super().on_headers_complete()
         if upgrade and not self._should_upgrade():
             # Not followed: the request is answered as HTTP, what comes after it is not read.
@@ -160,7 +161,6 @@ def _check(url: bytes, headers: list[tuple[bytes, bytes]], version: str) -> bool
         raise ValueError("HTTP/1.0 and HTTP/1.1 are spoken here")
     if not url.startswith(b"/") or b"#" in url:
         raise ValueError("the target is no path")
-    httptools.parse_url(url)
     hosts = codings = 0
     has_body = False
     for name, value in headers:

@@ -35,14 +35,14 @@ class AccessLog:
         """Whether lines are wanted."""
         return self._logger.isEnabledFor(logging.INFO)
 
-    def write(self, line: dict[str, object]) -> None:
-        """One request that has been answered; `request_id` is the only thing in it that a client chose."""
+    def write(self, line: dict[str, object], at_ns: int) -> None:
+        """One request that was answered at `at_ns` of the wall clock; `request_id` is all in it that a client chose."""
         if "eyJ" in (request_id := str(line["request_id"])):
             line["request_id"] = redacted(request_id)
         line["event"] = "request"
         line["level"] = "info"
         line["logger"] = self._name
-        line["timestamp"] = self._now()
+        line["timestamp"] = self._moment(at_ns)
         self._lines.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
         if self._flusher is None:
             self._flusher = asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
@@ -59,9 +59,8 @@ class AccessLog:
             sys.stderr.write(b"".join(lines).decode())
             sys.stderr.flush()
 
-    def _now(self) -> str:
-        """The wall clock, as the other lines have it: logs are read beside those of other machines."""
-        seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    def _moment(self, at_ns: int) -> str:
+        seconds, nanoseconds = divmod(at_ns, 1_000_000_000)
         if seconds != self._second[0]:
             self._second = (seconds, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)))
         return f"{self._second[1]}.{nanoseconds // 1000:06}Z"

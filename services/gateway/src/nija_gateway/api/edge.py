@@ -14,12 +14,11 @@ from opentelemetry import propagate, trace
 
 from nija_common.errors import NijaError, unavailable
 from nija_common.http.request_context import REQUEST_ID_HEADER, request_id_of
-from nija_common.telemetry.metrics import GATEWAY_REFUSALS
 from nija_gateway.api import answers
 from nija_gateway.api.breakers import Breakers
 from nija_gateway.api.document import PAGES, Document
 from nija_gateway.api.headers import Inbound, inward, rate_headers, read, trace_of
-from nija_gateway.api.record import NO_ROUTE, Recorder
+from nija_gateway.api.record import NO_ROUTE, Answered, Recorder
 from nija_gateway.api.relay import MAX_BODY_BYTES, Relay
 from nija_gateway.api.socket import SocketEdge
 from nija_gateway.deps import Deps
@@ -93,7 +92,7 @@ class Edge:
                 trace_id = trace.format_trace_id(context.trace_id) if context.is_valid else None
                 status = await self._answer(call)
         finally:
-            self.recorder.answered(
+            answered = Answered(
                 call.method,
                 call.route,
                 status,
@@ -103,7 +102,9 @@ class Edge:
                 call.address,
                 call.admitted.claims.user_id if call.admitted.claims is not None else None,
                 trace_id,
+                time.time_ns(),
             )
+            self.recorder.now(answered)
 
     async def _answer(self, call: Call) -> int:
         """Decides, relays or refuses; the status that was answered."""
@@ -202,7 +203,7 @@ class Edge:
 
     async def _refuse(self, call: Call, error: NijaError) -> int:
         call.code = error.code.value
-        GATEWAY_REFUSALS.labels(error.code.value).inc()
+        self.recorder.refused(error.code.value)
         headers = self._own(call)
         allow = error.details.get("allow")
         if isinstance(allow, list):

@@ -19,11 +19,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from nija_common.errors import NijaError
 from nija_common.http.envelope import error_body, error_headers
-from nija_common.telemetry.metrics import GATEWAY_REFUSALS
 from nija_gateway.api.answers import too_slow
 from nija_gateway.api.breakers import Breakers, service_away
 from nija_gateway.api.headers import outward_lines
-from nija_gateway.api.record import Recorder
+from nija_gateway.api.record import Answered, Recorder
 from nija_gateway.api.relay import GONE
 from nija_gateway.deps import Deps
 from nija_gateway.domain.admission import Admitted, Refused
@@ -355,7 +354,7 @@ class Exchange:
     def _refuse(self, error: NijaError) -> None:
         """Answers for itself. The service, if it was asked, has been told and accounted for."""
         self._code = error.code.value
-        GATEWAY_REFUSALS.labels(self._code).inc()
+        self._edges.recorder.refused(self._code)
         body = error_body(error, self._deps.clock.now_ms())
         lines = [STATUS_LINE[error.status], self._client.default_lines(), self._asked.own]
         lines += [f"{name.lower()}: {value}\r\n".encode() for name, value in error_headers(error).items()]
@@ -381,16 +380,19 @@ class Exchange:
         self.response_complete = True
         asked = self._asked
         claims = asked.outcome.claims
-        self._edges.recorder.answered(
-            asked.target.method,
-            asked.target.route.path,
-            status,
-            self._code,
-            time.perf_counter() - self._started,
-            asked.request_id,
-            asked.address,
-            claims.user_id if claims is not None else None,
-            asked.trace_id,
+        self._edges.recorder.later(
+            Answered(
+                asked.target.method,
+                asked.target.route.path,
+                status,
+                self._code,
+                time.perf_counter() - self._started,
+                asked.request_id,
+                asked.address,
+                claims.user_id if claims is not None else None,
+                asked.trace_id,
+                time.time_ns(),
+            )
         )
         if asked.span is not None:
             asked.span.set_attribute("http.response.status_code", status)

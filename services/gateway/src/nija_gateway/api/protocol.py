@@ -20,7 +20,7 @@ from nija_common.errors import NijaError
 from nija_common.http.strict_protocol import StrictProtocol
 from nija_gateway.api.edge import Edge
 from nija_gateway.api.exchange import Asked, Edges, Exchange, Target
-from nija_gateway.api.headers import fresh_request_id, own_lines, passed_on, sift
+from nija_gateway.api.headers import ids_of, own_lines, sift
 from nija_gateway.api.relay import MAX_BODY_BYTES
 from nija_gateway.deps import Deps
 from nija_gateway.domain.addresses import client_address, counted_as
@@ -77,12 +77,10 @@ class Direct:
             outcome = self._deps.admission.address(limit, counted_as(address))
         if isinstance(outcome, Miss):
             return None
-        request_id = sifted.request_id or fresh_request_id(now_ms)
+        request_id, trace_id, traceparent = ids_of(sifted, now_ms)
         span = None
         if self._deps.traced:
-            span, trace_id, traceparent = self._span(target, sifted.traceparent)
-        else:
-            trace_id, traceparent = passed_on(sifted.traceparent)
+            span, trace_id, traceparent = self._span(target, sifted.traceparent, traceparent)
         head = b""
         if not isinstance(outcome, Refused):
             said = (
@@ -113,13 +111,13 @@ class Direct:
         admin = is_admin_path(path) or route.who is Who.ADMIN
         return Target(method, route, route.method.encode(), admin, admin or route.who is Who.USER, connections)
 
-    def _span(self, target: Target, sent: str | None) -> tuple[trace.Span, str, str]:
+    def _span(self, target: Target, sent: str | None, otherwise: str) -> tuple[trace.Span, str, str]:
         """The request's span, its trace's id, and what is passed on."""
         parent = propagate.extract({"traceparent": sent}) if sent else None
         span = tracer.start_span(f"{target.method} gateway", context=parent)
         carrier: dict[str, str] = {}
         propagate.inject(carrier, context=trace.set_span_in_context(span))
-        traceparent = carrier.get("traceparent") or passed_on(sent)[1]
+        traceparent = carrier.get("traceparent", otherwise)
         return span, traceparent[3:35], traceparent
 
 

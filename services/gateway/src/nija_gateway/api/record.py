@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import NamedTuple
+
 from prometheus_client import Counter, Histogram
 
 from nija_common.telemetry.access_log import AccessLog
-from nija_common.telemetry.metrics import HTTP_REQUESTS, HTTP_SECONDS
+from nija_common.telemetry.metrics import GATEWAY_REFUSALS, HTTP_REQUESTS, HTTP_SECONDS
 from nija_gateway.domain.usage import Usage
 
 NO_ROUTE = "none"
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
+LATER_S = 0.05
+MOST_KEPT = 256
+"""So many requests at most wait to be recorded: a millisecond's work."""
+
+
+class Answered(NamedTuple):
+    """A request that has been answered, at `at_ns` of the wall clock, in so many seconds.
+
+    `route` is a path of the table or `NO_ROUTE`, `code` that of a refusal of the gateway's own.
+    """
+
+    method: str
+    route: str
+    status: int
+    code: str | None
+    seconds: float
+    request_id: str
+    address: str
+    user_id: str | None
+    trace_id: str | None
+    at_ns: int
 
 
 class Recorder:
@@ -19,20 +43,39 @@ class Recorder:
         self._usage = usage
         self._access_log = access_log
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._refusals: dict[str, Counter] = {}
+        self._kept: list[Answered] = []
+        self._timer: asyncio.TimerHandle | None = None
 
-    def answered(
-        self,
-        method: str,
-        route: str,
-        status: int,
-        code: str | None,
-        seconds: float,
-        request_id: str,
-        address: str,
-        user_id: str | None,
-        trace_id: str | None,
-    ) -> None:
-        """`route` is a path of the table or `NO_ROUTE`, `code` that of a refusal of the gateway's own."""
+    def refused(self, code: str) -> None:
+        """Counts a refusal of the gateway's own."""
+        counter = self._refusals.get(code)
+        if counter is None:
+            counter = self._refusals[code] = GATEWAY_REFUSALS.labels(code)
+        counter.inc()
+
+    def later(self, answered: Answered) -> None:
+        """Records it within `LATER_S`, together with others: many in a row cost a third of what each costs by itself,
+        because what records them is then in the processor's caches."""
+        self._kept.append(answered)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(LATER_S, self.flush)
+        elif len(self._kept) >= MOST_KEPT:
+            self.flush()
+
+    def flush(self) -> None:
+        """Records what waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        kept, self._kept = self._kept, []
+        for answered in kept:
+            self.now(answered)
+        self._access_log.flush()
+
+    def now(self, answered: Answered) -> None:
+        """Records it."""
+        method, route, status, code, seconds, request_id, address, user_id, trace_id, at_ns = answered
         self._usage.count(user_id, status, seconds)
         series = self._series.get((method, route, status))
         if series is None:
@@ -56,4 +99,4 @@ class Recorder:
             }
             if trace_id is not None:
                 line["trace_id"] = trace_id
-            self._access_log.write(line)
+            self._access_log.write(line, at_ns)
