@@ -76,12 +76,15 @@ def serve(
     name: Annotated[str, typer.Argument(help="gateway, auth, trading-engine, trading-worker, accounts, …")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 0,
+    shared_port: Annotated[
+        bool, typer.Option("--shared-port", help="Others may listen there too: one process for each core.")
+    ] = False,
 ) -> None:
     """Start one service in this process, wired by settings."""
     from nija_cli import serve as command
     from nija_cli.process import run
 
-    run(command.serve(name, host, port))
+    run(command.serve(name, host, port, shared_port=shared_port))
 
 
 @admin.command(

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from nija_auth.handlers.admins import CreateAdmin, create_admin
 from nija_cli.endings import Failed
-from nija_cli.services import SERVICES, platform_settings, read_environment, without_roles
+from nija_cli.environment import platform_settings, read_environment
+from nija_cli.services import SERVICES, without_roles
 from nija_common.errors import SettingsError
 from nija_common.runtime.infrastructure import Infrastructure, open_infrastructure
 from nija_common.runtime.key_encryption import KeyFile, sealer_of

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nija_cli.environment import platform_settings, read_environment
 from nija_cli.maintenance import opened
-from nija_cli.services import SERVICES, platform_settings, read_environment
+from nija_cli.services import SERVICES
 from nija_common.errors import SettingsError
 from nija_common.runtime.key_encryption import key_file_of, sealer_of
 from nija_common.runtime.rotation import rewrap

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nija_cli import demo
-from nija_cli.services import SERVICES, all_parts, platform_settings, read_environment
+from nija_cli.environment import platform_settings, read_environment
+from nija_cli.services import SERVICES, all_parts
 from nija_common.errors import SettingsError
 from nija_common.http.health import HealthApp
 from nija_common.runtime.infrastructure import open_infrastructure

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from nija_common.security.revocations import Revocations
 from nija_common.security.tokens import TokenVerifier
 from nija_common.storage.unit_of_work import Work
+from nija_common.telemetry.access_log import AccessLog
 from nija_common.values.clock import Clock
 from nija_gateway.domain.addresses import Network
 from nija_gateway.domain.admission import Admission
@@ -51,4 +52,7 @@ class Deps:
     work: Work
     usage: Usage
     usage_flush_s: int
+    access_log: AccessLog
+    traced: bool
+    """Whether spans are sent anywhere; if not, ids alone are passed on."""
     times: Times = Times()

@@ -10,6 +10,7 @@ import orjson
 
 from nija_common.runtime.platform import Platform
 from nija_common.security.revocations import Revocations
+from nija_common.telemetry.access_log import AccessLog
 from nija_gateway.adapters.asgi_upstream import AsgiUpstream
 from nija_gateway.adapters.http_upstream import HttpUpstream
 from nija_gateway.adapters.local_windows import LocalWindows
@@ -33,6 +34,7 @@ async def build(settings: GatewaySettings, platform: Platform) -> AsyncIterator[
     store = StandingStore(platform.storage, standings)
     windows = _windows(settings, platform)
     upstreams = _upstreams(settings, platform)
+    access_log = AccessLog()
     admission = Admission(
         tokens=platform.tokens,
         revocations=revocations,
@@ -59,8 +61,11 @@ async def build(settings: GatewaySettings, platform: Platform) -> AsyncIterator[
             work=platform.work,
             usage=Usage(platform.clock.now_ms()),
             usage_flush_s=settings.usage_flush_s,
+            access_log=access_log,
+            traced=platform.settings.otlp_endpoint is not None,
         )
     finally:
+        access_log.flush()
         for upstream in upstreams.values():
             await upstream.close()
 

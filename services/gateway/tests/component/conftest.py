@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 
@@ -19,6 +20,7 @@ from nija_common.runtime.settings import Block
 from nija_common.testing.running import TestPlatform, start_platform
 from nija_common.values.clock import ManualClock
 from nija_common.values.tiers import Tier, effective
+from nija_gateway.api.protocol import relay_protocol
 from nija_gateway.service import SERVICE
 
 SERVICES = ("auth", "accounts", "analytics", "billing", "trading-engine", "notifier")
@@ -123,6 +125,9 @@ class Gateway:
     platform: TestPlatform
     toy: Toy
     clock: ManualClock
+    address: str | None = None
+    """Where it listens, if it is a server with the relay edge in front."""
+    clients: list[httpx.AsyncClient] = field(default_factory=list)
 
     subscription = staticmethod(subscription)
     revoked = staticmethod(revoked)
@@ -132,7 +137,12 @@ class Gateway:
         return self.platform.app("gateway")
 
     def client(self, user_id: str | None = None, **claims: Any) -> Any:
-        return self.platform.client("gateway", self.platform.token(user_id, **claims) if user_id else None)
+        token = self.platform.token(user_id, **claims) if user_id else None
+        if self.address is None:
+            return self.platform.client("gateway", token)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.clients.append(httpx.AsyncClient(base_url=self.address, headers=headers))
+        return self.clients[-1]
 
     async def known(self, user_id: str, tier: Tier = Tier.ENTERPRISE, **changes: Any) -> None:
         """Auth and billing have announced the account."""
@@ -145,14 +155,17 @@ Start = Callable[..., AbstractAsyncContextManager[Gateway]]
 
 @pytest.fixture
 def start(tmp_path: Path, clock: ManualClock) -> Start:
-    """Starts a gateway with every service a toy: in process, or (`over_http`) behind a real server."""
+    """Starts a gateway with every service a toy: in process, or (`over_http`) behind a real server; itself called as an
+    app, or (`relayed`) a server with the relay edge in front."""
 
     @asynccontextmanager
-    async def starting(env: Mapping[str, str] | None = None, *, over_http: bool = False) -> AsyncIterator[Gateway]:
+    async def starting(
+        env: Mapping[str, str] | None = None, *, over_http: bool = False, relayed: bool = False
+    ) -> AsyncIterator[Gateway]:
         toy, variables = Toy(), dict(env or {})
         async with AsyncExitStack() as stack:
             services = [SERVICE]
-            if over_http:
+            if over_http or relayed:
                 sock = listen("127.0.0.1", 0)
                 address = address_of(sock)
                 await stack.enter_async_context(serving(toy.app, sock))
@@ -161,11 +174,25 @@ def start(tmp_path: Path, clock: ManualClock) -> Start:
             else:
                 services += [toy_service(name, toy) for name in SERVICES if name != "auth"]
             platform = await stack.enter_async_context(start_platform(tmp_path, services, clock=clock, env=variables))
-            if not over_http:
+            if not (over_http or relayed):
                 platform.node.local.apps["auth"] = toy.app
-            yield Gateway(platform, toy, clock)
+            running = Gateway(platform, toy, clock)
+            if relayed:
+                front = listen("127.0.0.1", 0)
+                running.address = address_of(front)
+                await stack.enter_async_context(serving(running.app, front, http=relay_protocol(running.app)))
+            yield running
+            for client in running.clients:
+                await client.aclose()
 
     return starting
+
+
+@pytest.fixture(params=[False, True], ids=["as-an-app", "relayed"])
+async def either(request: pytest.FixtureRequest, start: Start) -> AsyncIterator[Gateway]:
+    """A gateway by each of its edges."""
+    async with start(relayed=request.param) as running:
+        yield running
 
 
 @pytest.fixture

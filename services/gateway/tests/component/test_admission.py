@@ -14,6 +14,11 @@ from nija_gateway.domain.standing import CAPACITY
 BALANCE = "/api/v1/account/balance"
 
 
+@pytest.fixture
+def gateway(either: Any) -> Any:
+    return either
+
+
 def code(answer: Any) -> str:
     body = answer.json()
     assert body["success"] is False

@@ -14,6 +14,11 @@ REGISTER = "/api/v1/auth/register"
 WEBHOOK = "/api/v1/webhooks/tradingview"
 
 
+@pytest.fixture
+def gateway(either: Any) -> Any:
+    return either
+
+
 def limits(answer: Any) -> tuple[int, int, int]:
     return tuple(int(answer.headers[f"x-ratelimit-{name}"]) for name in ("limit", "remaining", "reset"))  # type: ignore[return-value]
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from nija_common.http import strict_protocol
+from nija_common.http.strict_protocol import StrictProtocol
 from nija_common.runtime.server import listen, serving
+from nija_gateway.api.protocol import relay_protocol
 
 GET = b"GET /api/v1/account/balance HTTP/1.1\r\nHost: nija\r\n"
 PUT = b"PUT /api/v1/config/settings HTTP/1.1\r\nHost: nija\r\n"
@@ -42,11 +43,23 @@ class Wire:
             writer.close()
 
 
+@pytest.fixture(params=[False, True], ids=["as-an-app", "relayed"])
+async def gateway(request: pytest.FixtureRequest, start: Any) -> AsyncIterator[Any]:
+    async with start(over_http=request.param) as running:
+        yield running
+
+
 @pytest.fixture
-async def wire(gateway: Any) -> AsyncIterator[Wire]:
+async def wire(request: pytest.FixtureRequest, gateway: Any) -> AsyncIterator[Wire]:
     sock = listen("127.0.0.1", 0)
-    async with serving(gateway.app, sock):
+    async with serving(gateway.app, sock, http=protocol_of(gateway, StrictProtocol)):
         yield Wire(sock.getsockname()[1], gateway.platform.token("usr_a"))
+
+
+def protocol_of(gateway: Any, strict: type[StrictProtocol]) -> Any:
+    """The relay edge where services have addresses, else what stands before every app."""
+    relayed = gateway.platform.deps("gateway").upstreams["accounts"].connections is not None
+    return relay_protocol(gateway.app) if relayed else strict
 
 
 AMBIGUOUS: dict[str, Callable[[bytes], bytes]] = {
@@ -164,12 +177,10 @@ async def test_an_announced_body_that_is_too_large_is_not_asked_for(wire: Wire) 
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
-async def test_a_head_that_does_not_come_to_an_end_is_given_up(gateway: Any) -> None:
-    class Hasty(strict_protocol.StrictProtocol):
-        head_s = 0.05
-
+async def test_a_head_that_does_not_come_to_an_end_is_given_up(gateway: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StrictProtocol, "head_s", 0.05)
     sock = listen("127.0.0.1", 0)
-    async with serving(gateway.app, sock, http=Hasty):
+    async with serving(gateway.app, sock, http=protocol_of(gateway, StrictProtocol)):
         hasty = Wire(sock.getsockname()[1], "")
         assert await hasty.say(GET) == b""
         assert await hasty.say(b"\r\n") == b""

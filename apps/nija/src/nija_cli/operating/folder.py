@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nija_cli.endings import Failed
-from nija_cli.services import platform_settings, read_environment
+from nija_cli.environment import platform_settings, read_environment
 from nija_common.runtime.infrastructure import DATABASE_FILE
 from nija_common.runtime.key_encryption import KeyFile, key_file_of, sealer_of
 from nija_common.runtime.settings import PlatformSettings

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from nija_auth.handlers.restored import end_everything
 from nija_cli.endings import Failed
+from nija_cli.environment import platform_settings, read_environment
 from nija_cli.maintenance import opened
 from nija_cli.operating.republish import told_again
-from nija_cli.services import SERVICES, platform_settings, read_environment
+from nija_cli.services import SERVICES
 from nija_common.bus import sqlite_log
 from nija_common.bus.parked import ParkedKey
 from nija_common.runtime.infrastructure import DATABASE_FILE, Incarnations, Infrastructure, open_infrastructure

@@ -16,9 +16,10 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from nija_common.errors import ErrorCode, NijaError
-from nija_common.http.document import DOCUMENT_PATH, service_document
+from nija_common.http.document import service_document
 from nija_common.http.envelope import error_response, success_body
 from nija_common.http.idempotency import Idempotency, IdempotencyMiddleware
+from nija_common.http.local import DOCUMENT_PATH
 from nija_common.http.request_context import RequestContextMiddleware
 from nija_common.security.tokens import TokenVerifier
 from nija_common.values.clock import Clock

@@ -25,7 +25,6 @@ from nija_common.http.refusals import ErrorEnvelope
 
 Json = dict[str, Any]
 
-DOCUMENT_PATH = "/openapi.json"
 API = "/api/v1/"
 BEARER = "bearer"
 ANY = (

@@ -14,10 +14,8 @@ import structlog
 from fastapi import Depends, Request
 
 from nija_common.errors import ErrorCode, NijaError
+from nija_common.http.request_context import CLIENT_ADDRESS_HEADER
 from nija_common.security.tokens import Claims, TokenVerifier, bearer_token
-
-CLIENT_ADDRESS_HEADER = "x-nija-client-address"
-"""Set by the gateway, which removes whatever a client sends under this name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ from typing import Any
 
 from nija_common.runtime.manifest import AsgiApp
 
+DOCUMENT_PATH = "/openapi.json"
+"""Where each service tells of its operations."""
+
 
 async def get(app: AsgiApp, path: str) -> tuple[int, bytes]:
     """Status and body of `GET path`."""

@@ -18,15 +18,17 @@ from nija_common.values.ids import new_id
 log = structlog.get_logger("nija.access")
 tracer = trace.get_tracer("nija.http")
 
-_SANE = re.compile(r"^[A-Za-z0-9._-]{8,128}$")
+_SANE = re.compile(r"[A-Za-z0-9._-]{8,128}")
 REQUEST_ID_HEADER = b"x-request-id"
-_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
+CLIENT_ADDRESS_HEADER = "x-nija-client-address"
+"""Set by the gateway, which removes whatever a client sends under this name."""
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
 
 
 def method_of(scope: Any) -> str:
     """The method as logs, metrics and spans name it: one that HTTP does not know is `other`, as anybody may invent more."""
     method: str = scope["method"]
-    return method if method in _METHODS else "other"
+    return method if method in METHODS else "other"
 
 
 def answered(span: trace.Span, method: str, route: str | None, status: int, request_id: str) -> None:
@@ -47,10 +49,16 @@ def request_id_of(headers: list[tuple[bytes, bytes]]) -> str:
     """The client's `X-Request-ID` if it is a sane token, else a new one."""
     for name, value in headers:
         if name == REQUEST_ID_HEADER:
-            text = value.decode("latin-1")
-            if _SANE.match(text):
+            text = sane_request_id(value)
+            if text is not None:
                 return text
     return new_id("req")
+
+
+def sane_request_id(value: bytes) -> str | None:
+    """The value of an `X-Request-ID`, if it may stand in logs and headers."""
+    text = value.decode("latin-1")
+    return text if _SANE.fullmatch(text) else None
 
 
 class RequestContextMiddleware:

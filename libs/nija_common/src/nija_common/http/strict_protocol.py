@@ -48,6 +48,7 @@ class StrictProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._drain = drain or Drain()
         self._reading_head = True
+        self._head_begun = False
         self._heads = 0
         self._head_bytes = 0
         self._unread_bytes = 0
@@ -65,17 +66,30 @@ class StrictProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
-        self._expect_head()
         heads = self._heads if self._reading_head else None
-        super().data_received(data)
-        if heads == self._heads and not self._deaf:
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+            return
+        except httptools.HttpParserUpgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+        if not self._reading_head or self._deaf:
+            return
+        if heads == self._heads:
             # All of it belongs to one head. The parser does not report a header before its end.
+            self._expect_head()
             self._unread_bytes += len(data)
             if self._unread_bytes > MAX_HEAD_BYTES:
                 self.send_400_response("The head of the request is too large.")
+        elif self._head_begun:
+            self._expect_head()
 
     def _expect_head(self) -> None:
-        if self._reading_head and self._head_timer is None:
+        if self._head_timer is None:
             self._head_timer = self.loop.call_later(self.head_s, self._head_is_late)
 
     def _head_is_there(self) -> None:
@@ -93,7 +107,7 @@ class StrictProtocol(HttpToolsProtocol):
         self._deaf = True
         cycle = self.cycle
         running = cycle is not None and not cycle.response_complete
-        if not (running and cycle.response_started):
+        if not (running and (cycle.response_started or self.pipeline)):
             error = NijaError(ErrorCode.VALIDATION_ERROR, "The request cannot be read as HTTP.", {"request": msg})
             body = error_body(error, time.time_ns() // 1_000_000)
             self.transport.write(
@@ -134,35 +148,44 @@ class StrictProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._reading_head = True
+        self._reading_head = self._head_begun = True
         self._head_bytes = 0
 
     def on_url(self, url: bytes) -> None:
-        self._count(len(url))
-        super().on_url(url)
+        self._head_bytes += len(url)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise ValueError("the head is too large")
+        self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._reading_head:
             raise ValueError("trailers are not taken")
-        self._count(len(name) + len(value) + 4)
-        if len(self.headers) >= MAX_HEADERS:
-            raise ValueError("too many headers")
-        super().on_header(name, value)
-
-    def _count(self, size: int) -> None:
-        self._head_bytes += size
+        self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes > MAX_HEAD_BYTES:
             raise ValueError("the head is too large")
+        if len(self.headers) >= MAX_HEADERS:
+            raise ValueError("too many headers")
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self._reading_head = False
+        self._reading_head = self._head_begun = False
         self._heads += 1
         self._unread_bytes = 0
-        self._head_is_there()
-        has_body = _check(self.url, self.headers, self.parser.get_http_version())
+        if self._head_timer is not None:
+            self._head_is_there()
+        version = self.parser.get_http_version()
+        has_body = _check(self.url, self.headers, version)
         upgrade = self.parser.should_upgrade()
         if upgrade and (has_body or self.parser.get_method() != b"GET"):
             raise ValueError("only a GET without a body may ask for another protocol")
+        self.take_request(version, upgrade=upgrade)
+
+    def take_request(self, version: str, *, upgrade: bool) -> None:
+        """A whole head that is not refused: its request goes to the application. ValueError refuses it after all."""
+        httptools.parse_url(self.url)
         super().on_headers_complete()
         if upgrade and self._should_upgrade():
             return
@@ -184,7 +207,6 @@ def _check(url: bytes, headers: list[tuple[bytes, bytes]], version: str) -> bool
         raise ValueError("HTTP/1.0 and HTTP/1.1 are spoken here")
     if not url.startswith(b"/") or b"#" in url:
         raise ValueError("the target is no path")
-    httptools.parse_url(url)
     hosts = codings = 0
     has_body = False
     for name, value in headers:

@@ -5,12 +5,11 @@ The supervisor turns manifests into processes. Nothing here runs anything.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-from fastapi import APIRouter
 
 from nija_common.bus.port import Edge, Since
 from nija_common.events.base import Event
@@ -19,6 +18,8 @@ from nija_common.security.sealing import Sealer
 from nija_common.values.document import Document
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
+
     from nija_common.runtime.platform import Platform
     from nija_common.runtime.settings import Block
 
@@ -29,6 +30,9 @@ BroadcastHandler = Callable[[Any, Any], object]
 """`(deps, received)`, synchronous: changes memory only, never a store."""
 
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
+
+HttpProtocol = Callable[..., asyncio.Protocol]
+"""Makes the protocol of one connection, for `serving(http=...)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +92,13 @@ class Role:
     """A part of a service that may be a process of its own.
 
     `asgi` builds a raw ASGI app from the deps (gateway, sockets); it gets every HTTP and WebSocket scope that
-    health and metrics do not take. `routers` are FastAPI routers with full paths.
+    health and metrics do not take. `routers` are FastAPI routers with full paths. `http` builds from
+    the service's app what speaks HTTP on each connection, where the service is a process of its own.
     """
 
     routers: tuple[APIRouter, ...] = ()
     asgi: Callable[[Any], AsgiApp] | None = None
+    http: Callable[[Any], HttpProtocol] | None = None
     subscriptions: tuple[Subscription, ...] = ()
     loops: tuple[Loop, ...] = ()
     tasks: tuple[Task, ...] = ()

@@ -29,13 +29,12 @@ from nija_common.events import topics
 from nija_common.events.catalogue import codec
 from nija_common.events.topics import Kind, Topic
 from nija_common.http import local
-from nija_common.http.app import create_app
 from nija_common.http.health import Check, Health
 from nija_common.http.idempotency import Idempotency
 from nija_common.runtime.freshness import Freshness
 from nija_common.runtime.infrastructure import Infrastructure
 from nija_common.runtime.loops import run_loop, watch_lag
-from nija_common.runtime.manifest import AsgiApp, Role, Service
+from nija_common.runtime.manifest import AsgiApp, HttpProtocol, Role, Service
 from nija_common.runtime.platform import LocalApps, Platform
 from nija_common.runtime.settings import Block, PlatformSettings
 from nija_common.security.sealing import Sealer
@@ -75,6 +74,7 @@ class Running:
     work: Work
     deps: Any
     app: AsgiApp | None
+    http: HttpProtocol | None = None
     runners: list[ConsumerRunner] = field(default_factory=list)
     readers: list[BroadcastReader] = field(default_factory=list)
 
@@ -230,7 +230,8 @@ async def _open(stack: AsyncExitStack, node: Node, part: Part) -> Running:
     app = _app(node, part, deps, storage, work)
     if app is not None:
         node.local.apps[service.name] = app
-    running = Running(part, storage, work, deps, app)
+    speaking = [role.http(app) for role in part.roles.values() if role.http is not None]
+    running = Running(part, storage, work, deps, app, speaking[0] if speaking else None)
     for name, role in part.roles.items():
         metrics.ROLE.labels(service.name, name).set(1)
         running.runners += _runners(node, part, name, role, storage, work, deps)
@@ -244,6 +245,9 @@ def _app(node: Node, part: Part, deps: Any, storage: Storage, work: Work) -> Asg
     raw = [role.asgi(deps) for role in part.roles.values() if role.asgi is not None]
     routed: AsgiApp | None = None
     if routers:
+        # Here, because it brings FastAPI: a process without routes of its own does without those 15 MB.
+        from nija_common.http.app import create_app
+
         remembers = IdempotentRequest in part.service.collections
         routed = create_app(
             service=part.service.name,

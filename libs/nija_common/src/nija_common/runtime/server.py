@@ -33,11 +33,16 @@ SOCKETS_S = 2.0
 MAX_FRAME_BYTES = 64 * 1024
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A bound, listening socket. Raises SettingsError saying which address is taken or cannot be used."""
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A bound, listening socket. Raises SettingsError saying which address is taken or cannot be used.
+
+    `shared`: other processes of the same user may listen there too, if they all say so; the kernel spreads connections.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         sock.bind((host, port))
         sock.listen(2048)

@@ -26,6 +26,8 @@ ALGORITHM = "EdDSA"
 TOKEN_TYPE = "at+jwt"
 LEEWAY_S = 5
 CACHE_SIZE = 50_000
+REFUSED_SIZE = 10_000
+SEEN_SIZE = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,9 @@ class KeySet:
         self._fetch = fetch
         self._clock = clock
         self._keys: dict[str, Ed25519PublicKey] = {}
+        self.generation = object()
+        """Another one whenever the keys have changed."""
+        self._document: object = None
         self._fetched_at: float | None = None
         self._tried_at: float | None = None
         self._lock = asyncio.Lock()
@@ -123,6 +128,8 @@ class KeySet:
 
     def load(self, document: Mapping[str, Any]) -> None:
         """Takes over a JWKS document: keys that are no longer in it are not accepted any more."""
+        if document["keys"] == self._document:
+            return
         keys: dict[str, Ed25519PublicKey] = {}
         for entry in document["keys"]:
             if entry.get("kty") != "OKP" or entry.get("crv") != "Ed25519":
@@ -131,6 +138,8 @@ class KeySet:
             if isinstance(key, Ed25519PublicKey):
                 keys[str(entry["kid"])] = key
         self._keys = keys
+        self._document = document["keys"]
+        self.generation = object()
 
 
 class TokenVerifier:
@@ -140,6 +149,9 @@ class TokenVerifier:
         self._keys = keys
         self._clock = clock
         self._verified: OrderedDict[bytes, tuple[Claims, str]] = OrderedDict()
+        self._seen: dict[bytes, tuple[Claims, int, int, object]] = {}
+        self._refused: OrderedDict[bytes, None] = OrderedDict()
+        self._refused_by = keys.generation
 
     async def verify(self, token: str) -> Claims:
         """As `verify_now`, fetching the key set where needed. Raises TOKEN_INVALID, TOKEN_EXPIRED, SERVICE_UNAVAILABLE."""
@@ -161,24 +173,54 @@ class TokenVerifier:
         """
         await self._keys.refresh()
 
+    def seen(self, header: bytes, now_ms: int) -> Claims | None:
+        """The claims of an `Authorization` header that has been accepted as it is, byte for byte, and still would be."""
+        known = self._seen.get(header)
+        if known is None:
+            return None
+        claims, from_ms, until_ms, generation = known
+        return claims if from_ms <= now_ms < until_ms and generation is self._keys.generation else None
+
+    def remember(self, header: bytes, claims: Claims) -> None:
+        """The header's token has been verified: `seen` finds it."""
+        if len(self._seen) >= SEEN_SIZE:
+            self._seen.clear()
+        from_ms, until_ms = (claims.issued_at - LEEWAY_S) * 1000, claims.expires_at * 1000
+        self._seen[header] = (claims, from_ms, until_ms, self._keys.generation)
+
     def verify_now(self, token: str) -> Claims:
-        """Synchronous; 0.3 us for a token seen before. Raises UnknownKey, TOKEN_INVALID, TOKEN_EXPIRED."""
+        """Synchronous; under a microsecond for a token seen before. Raises UnknownKey, TOKEN_INVALID, TOKEN_EXPIRED."""
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         hit = self._verified.get(digest)
-        if hit is not None:
-            claims, key_id = hit
-            self._keys.find(key_id)
-        else:
-            claims, key_id = self._read(token)
+        if hit is None:
+            claims, key_id = self._read_once(token, digest)
             self._verified[digest] = (claims, key_id)
             if len(self._verified) > CACHE_SIZE:
                 self._verified.popitem(last=False)
+        else:
+            claims, key_id = hit
+            self._keys.find(key_id)
         now = self._clock.now_ms() // 1000
         if now >= claims.expires_at:
             raise NijaError(ErrorCode.TOKEN_EXPIRED, "The access token has expired. Refresh it or log in again.")
         if claims.issued_at > now + LEEWAY_S:
             raise invalid_token()
         return claims
+
+    def _read_once(self, token: str, digest: bytes) -> tuple[Claims, str]:
+        """As `_read`; a token that was refused is not looked at again while the keys are the same."""
+        if self._refused_by is not self._keys.generation:
+            self._refused.clear()
+            self._refused_by = self._keys.generation
+        if digest in self._refused:
+            raise invalid_token()
+        try:
+            return self._read(token)
+        except NijaError:
+            self._refused[digest] = None
+            if len(self._refused) > REFUSED_SIZE:
+                self._refused.popitem(last=False)
+            raise
 
     def _read(self, token: str) -> tuple[Claims, str]:
         try:

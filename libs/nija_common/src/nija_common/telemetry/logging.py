@@ -38,6 +38,11 @@ def _clean(name: str, value: Any) -> Any:
     return value
 
 
+def redacted(text: str) -> str:
+    """The text without the tokens in it."""
+    return _BEARER.sub(REDACTED, text)
+
+
 def _with_story(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
     """Ids of the request, the event, the user and the trace that the line belongs to, where there are any."""
     story = known_context()

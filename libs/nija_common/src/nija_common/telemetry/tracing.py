@@ -7,7 +7,6 @@ in whatever process, goes by that. Its trace id is made in any case, so logs and
 from __future__ import annotations
 
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -19,6 +18,9 @@ def tracer_provider(service: str, endpoint: str | None, ratio: float) -> TracerP
     sampler = ALWAYS_OFF if endpoint is None else ParentBased(TraceIdRatioBased(ratio))
     provider = TracerProvider(resource=Resource.create({"service.name": f"nija-{service}"}), sampler=sampler)
     if endpoint is not None:
+        # Here, because it brings an HTTP client of its own that most processes have no use for.
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")))
     return provider
 

@@ -109,6 +109,8 @@ def effective_at(stretches: Sequence[EffectiveTier], now_ms: int) -> EffectiveTi
     """
     if not stretches:
         raise ValueError("a subscription without an effective tier")
+    if len(stretches) == 1:
+        return stretches[0]
     begun = [stretch for stretch in stretches if stretch.from_ms <= now_ms]
     return begun[-1] if begun else stretches[0]
 

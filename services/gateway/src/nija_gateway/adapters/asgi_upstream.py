@@ -14,6 +14,8 @@ log = structlog.get_logger(__name__)
 class AsgiUpstream:
     """Implements `Upstream`. The app is looked up at each call: services start in any order."""
 
+    connections = None
+
     def __init__(self, service: str, local: LocalApps) -> None:
         self._service = service
         self._local = local

@@ -1,135 +1,79 @@
 """One HTTP/1.1 connection to a service, on asyncio's transport with httptools as parser.
 
-One exchange at a time. Both directions feel the other's pace: reading pauses while pieces of an answer wait,
-writing waits while the transport's buffer is full.
+One exchange at a time, told to a `Listener` as it comes. Nothing is kept here: whoever listens pauses the reading, and
+is told when the service takes no more of the request.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import cast
 
 import httptools
 
-from nija_gateway.ports import UpstreamFailed
+from nija_gateway.ports import FailureKind, Listener, RawHeaders, UpstreamFailed
 
-HIGH_WATER = 64 * 1024
 MAX_HEAD_BYTES = 64 * 1024
-RawHeaders = list[tuple[bytes, bytes]]
+_FRAMING = (b"content-length", b"transfer-encoding")
+_LENGTHS = frozenset(len(name) for name in _FRAMING)
 
 
 class Connection(asyncio.Protocol):
-    """`begin`, `write` and `drain` the request, `head` and `piece` the answer, then `reusable` says whether again."""
+    """Implements `ServiceConnection`. `alive` until either side has closed it."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
-        self._loop = asyncio.get_running_loop()
-        self._writable: asyncio.Future[None] | None = None
-        self._idle = True
-        self.idle_since = 0.0
-        self._reset()
-
-    def _reset(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
-        self._failure: UpstreamFailed | None = None
-        self._head: tuple[int, RawHeaders] | None = None
+        self._listener: Listener | None = None
+        self._paused = False
+        self.alive = True
+        self.idle_since = 0.0
         self._headers: RawHeaders = []
         self._head_bytes = 0
-        self._pieces: deque[bytes] = deque()
-        self._held = 0
-        self._complete = False
-        self._keep_alive = False
-        self._until_eof = False
-        self._waiter: asyncio.Future[None] | None = None
+        self._begun = self._complete = self._framed = self._keep_alive = self._until_eof = False
         self.answered = False
 
     # What the pool and the exchange call.
 
-    def begin(self) -> None:
-        """A new exchange."""
-        self._reset()
-        self._idle = False
+    def ask(self, listener: Listener, data: bytes) -> None:
+        self._headers = []
+        self._head_bytes = 0
+        self._begun = self._complete = self._framed = self._keep_alive = self._until_eof = self.answered = False
+        self._listener = listener
+        if self._transport is None:
+            raise UpstreamFailed("closed", "the connection is closed")
+        self._transport.write(data)
 
     def write(self, data: bytes) -> None:
-        self._open().write(data)
+        if self._transport is None:
+            raise UpstreamFailed("closed", "the connection is closed")
+        self._transport.write(data)
 
-    async def drain(self) -> None:
-        """Returns when the transport takes more. Raises UpstreamFailed once the connection is lost."""
-        if self._writable is not None:
-            await self._writable
-        if self._failure is not None and self._head is None:
-            raise self._failure
+    def pause_reading(self) -> None:
+        if not self._paused and self._transport is not None and not self._transport.is_closing():
+            self._paused = True
+            self._transport.pause_reading()
 
-    @property
-    def has_head(self) -> bool:
-        return self._head is not None
-
-    async def head(self) -> tuple[int, RawHeaders]:
-        """Status and headers of the answer. Raises UpstreamFailed."""
-        while self._head is None:
-            if self._failure is not None:
-                raise self._failure
-            await self._news()
-        return self._head
-
-    async def piece(self) -> bytes:
-        """The next piece of the body; empty at its end. Raises UpstreamFailed where it ends early."""
-        while not self._pieces:
-            if self._complete:
-                return b""
-            if self._failure is not None:
-                raise self._failure
-            await self._news()
-        piece = self._pieces.popleft()
-        self._held -= len(piece)
-        if self._held < HIGH_WATER and self._transport is not None:
+    def resume_reading(self) -> None:
+        if self._paused and self._transport is not None and not self._transport.is_closing():
+            self._paused = False
             self._transport.resume_reading()
-        return piece
 
     @property
-    def at_end(self) -> bool:
-        """Whether the answer is complete and all of it has been taken."""
-        return self._complete and not self._pieces
-
-    def finish(self) -> bool:
-        """Ends the exchange; whether the connection may serve another."""
-        self._idle = True
-        return self._complete and self._keep_alive and self.usable
+    def reusable(self) -> bool:
+        """Whether it may serve another request."""
+        return self.alive and self._complete and self._keep_alive
 
     @property
     def last(self) -> bool:
         """Whether the service has said that this answer is the connection's last."""
-        return self._head is not None and (b"connection", b"close") in self._head[1]
-
-    @property
-    def usable(self) -> bool:
-        return self._transport is not None and not self._transport.is_closing()
+        return self._begun and (b"connection", b"close") in self._headers
 
     def close(self) -> None:
+        self._listener = None
+        self.alive = False
         if self._transport is not None:
             self._transport.abort()
-
-    def _open(self) -> asyncio.Transport:
-        if self._transport is None or self._transport.is_closing():
-            raise UpstreamFailed("closed", "the connection is closed")
-        return self._transport
-
-    async def _news(self) -> None:
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
-    def _tell(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def _fail(self, failure: UpstreamFailed) -> None:
-        if not self._complete and self._failure is None:
-            self._failure = failure
-        self._tell()
 
     # What asyncio calls.
 
@@ -137,48 +81,70 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        self.answered = True
-        if self._idle or self._complete:
+        if self._listener is None:
             # Nobody has asked: whatever this is, no later answer may be mistaken for it.
             self.close()
             return
+        self.answered = True
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._fail(UpstreamFailed("broken", f"the answer is no HTTP: {error}"))
-            self.close()
+            self._keep_alive = False
+            if not self._complete:
+                self._fail("broken", f"the answer is no HTTP: {error}")
+                return
+        if self._complete:
+            self._end()
             return
-        if self._head is None:
+        if not self._begun:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
-                self._fail(UpstreamFailed("broken", "the answer's head is too large"))
-                self.close()
+                self._fail("broken", "the answer's head is too large")
+                return
+        listener = cast("Listener | None", self._listener)
+        if listener is not None:
+            listener.answer_paused()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._until_eof and exc is None and self._failure is None:
-            self._complete = True
-        self._fail(UpstreamFailed("closed", str(exc) if exc else "the service closed the connection"))
-        self.resume_writing()
         self._transport = None
+        self.alive = False
+        if self._until_eof and exc is None:
+            self._end()
+        else:
+            self._fail("closed", str(exc) if exc else "the service closed the connection")
 
     def pause_writing(self) -> None:
-        self._writable = self._loop.create_future()
+        if self._listener is not None:
+            self._listener.body_taken(ready=False)
 
     def resume_writing(self) -> None:
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
-        self._writable = None
+        if self._listener is not None:
+            self._listener.body_taken(ready=True)
 
-    # What the parser calls.
+    def _end(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.answer_ended()
+
+    def _fail(self, kind: FailureKind, reason: str) -> None:
+        listener = self._listener
+        self.close()
+        if listener is not None:
+            listener.answer_failed(UpstreamFailed(kind, reason))
+
+    # What the parser calls. A ValueError becomes a parser error.
 
     def on_message_begin(self) -> None:
-        if self._head is not None:
+        if self._begun:
             raise ValueError("a second answer to one request")
         self._headers = []
+        self._framed = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._head is None:
-            self._headers.append((name.lower(), value))
+        if not self._begun:
+            self._headers.append((name, value))
+            if len(name) in _LENGTHS and name.lower() in _FRAMING:
+                self._framed = True
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -186,21 +152,17 @@ class Connection(asyncio.Protocol):
             if status == 101:
                 raise ValueError("the service switches protocols")
             return
-        self._head = (status, self._headers)
-        names = {name for name, _ in self._headers}
-        framed = b"content-length" in names or b"transfer-encoding" in names or status in (204, 304)
+        framed = self._framed or status in (204, 304)
+        self._begun = True
         self._until_eof = not framed
         self._keep_alive = framed and self._parser.should_keep_alive()
-        self._tell()
+        if self._listener is not None:
+            self._listener.answer_began(status, self._headers)
 
     def on_body(self, body: bytes) -> None:
-        self._pieces.append(body)
-        self._held += len(body)
-        if self._held >= HIGH_WATER and self._transport is not None:
-            self._transport.pause_reading()
-        self._tell()
+        if self._listener is not None:
+            self._listener.answer_piece(body)
 
     def on_message_complete(self) -> None:
-        if self._head is not None:
+        if self._begun:
             self._complete = True
-            self._tell()

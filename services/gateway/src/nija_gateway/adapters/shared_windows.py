@@ -38,6 +38,7 @@ TOO_LATE_MS = 3000
 class _Purse:
     """What this gateway holds of one key's window. Times are steady milliseconds."""
 
+    window: Window
     ends_at: int = 0
     stretch: int = 0
     tokens: int = 0
@@ -65,12 +66,12 @@ class SharedWindows:
         self._storage = storage
         self._steady = SteadyClock(clock)
         self._replicas = replicas
-        self._purses: dict[tuple[Window, str], _Purse] = {}
+        self._purses: dict[tuple[str, str], _Purse] = {}
         self._away_until = 0
 
     def take(self, window: Window, key: str, limit: int) -> Taken | None:
         now = self._steady.now_ms()
-        purse = self._purses.get((window, key))
+        purse = self._purses.get((window.name, key))
         if purse is None or now >= purse.ends_at:
             return None
         if purse.tokens > 0:
@@ -84,7 +85,7 @@ class SharedWindows:
         return None
 
     async def fetch(self, window: Window, key: str, limit: int) -> None:
-        purse = self._purses.setdefault((window, key), _Purse())
+        purse = self._purses.setdefault((window.name, key), _Purse(window))
         purse.waiting += 1
         try:
             async with purse.lock:
@@ -155,7 +156,7 @@ class SharedWindows:
             purse.none_until = min(purse.ends_at, now + LOOK_AGAIN_MS)
 
     def give_back(self, window: Window, key: str, taken: Taken) -> None:
-        purse = self._purses.get((window, key))
+        purse = self._purses.get((window.name, key))
         now = self._steady.now_ms()
         if purse is None or now >= purse.ends_at or purse.stretch != taken.stretch:
             return
@@ -165,7 +166,7 @@ class SharedWindows:
         purse.touched_at, purse.none_until = now, 0
 
     def full(self, window: Window, key: str, limit: int) -> Taken | None:
-        purse = self._purses.get((window, key))
+        purse = self._purses.get((window.name, key))
         now = self._steady.now_ms()
         if purse is None or now >= purse.ends_at:
             return None
@@ -173,7 +174,7 @@ class SharedWindows:
         return _taken(purse, limit, now, granted=False) if purse.used >= allowed else None
 
     async def count(self, window: Window, key: str, limit: int) -> None:
-        purse = self._purses.setdefault((window, key), _Purse())
+        purse = self._purses.setdefault((window.name, key), _Purse(window))
         drawn = await self._draw(window, key, 1, limit)
         now = self._steady.now_ms()
         if drawn is not None:
@@ -193,14 +194,13 @@ class SharedWindows:
             if now >= purse.ends_at and not purse.waiting:
                 del self._purses[place]
             elif purse.tokens and not purse.on_share and now - purse.touched_at >= UNUSED_MS:
-                await self._return(place, purse)
+                await self._return(place[1], purse)
 
-    async def _return(self, place: tuple[Window, str], purse: _Purse) -> None:
+    async def _return(self, key: str, purse: _Purse) -> None:
         if purse.ends_at - self._steady.now_ms() < TOO_LATE_MS:
             return
-        window, key = place
         unused, purse.tokens = purse.tokens, 0
-        drawn = await self._draw(window, key, -unused, purse.limit)
+        drawn = await self._draw(purse.window, key, -unused, purse.limit)
         if drawn is not None and drawn[0].resets_at_ms == purse.stretch:
             purse.used = drawn[0].used
 

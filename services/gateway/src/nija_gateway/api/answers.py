@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from nija_common.errors import ErrorCode, NijaError
 from nija_common.http.envelope import error_body, error_headers
-from nija_gateway.api.headers import RawHeaders
-from nija_gateway.ports import Send
+from nija_gateway.ports import RawHeaders, Send
 
 PAGE = b"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>NIJA</title></head>

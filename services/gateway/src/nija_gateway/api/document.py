@@ -11,8 +11,7 @@ from typing import Any
 import orjson
 
 from nija_common.errors import NijaError, unavailable
-from nija_common.http.document import DOCUMENT_PATH
-from nija_common.http.local import get
+from nija_common.http.local import DOCUMENT_PATH, get
 from nija_gateway.deps import Deps
 from nija_gateway.domain.api_document import put_together
 from nija_gateway.domain.examples import with_examples

@@ -10,22 +10,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import structlog
 from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind
 
-from nija_common.errors import ErrorCode, NijaError, unavailable
+from nija_common.errors import NijaError, unavailable
 from nija_common.http.request_context import REQUEST_ID_HEADER, answered, method_of, request_id_of
-from nija_common.telemetry.metrics import (
-    GATEWAY_REFUSALS,
-    HTTP_IN_FLIGHT,
-    HTTP_REQUESTS,
-    HTTP_SECONDS,
-    RATE_LIMIT_REFUSALS,
-)
 from nija_gateway.api import answers
+from nija_gateway.api.breakers import Breakers
 from nija_gateway.api.document import PAGES, Document
-from nija_gateway.api.headers import Inbound, RawHeaders, inward, rate_headers, read, trace_of
+from nija_gateway.api.headers import Inbound, inward, rate_headers, read, trace_of
+from nija_gateway.api.record import NO_ROUTE, Answered, Recorder
 from nija_gateway.api.relay import MAX_BODY_BYTES, Relay
 from nija_gateway.api.socket import SocketEdge
 from nija_gateway.deps import Deps
@@ -33,15 +27,13 @@ from nija_gateway.domain.addresses import client_address, counted_as
 from nija_gateway.domain.admission import Admitted, Miss, Outcome, Refused
 from nija_gateway.domain.paths import path_of
 from nija_gateway.domain.routes import Found, LimitClass, Route, Who, is_admin_path
-from nija_gateway.ports import CHUNKED, Message, Receive, Send
+from nija_gateway.ports import CHUNKED, Message, RawHeaders, Receive, Send
 
-log = structlog.get_logger("nija.access")
 tracer = trace.get_tracer("nija.gateway")
 
 ASKS = 16
 """How often one request asks admission again; more means that tokens are taken away as fast as they are fetched."""
 LINGER_BYTES = 8 * MAX_BODY_BYTES
-_NO_ROUTE = "none"
 
 
 @dataclass(slots=True)
@@ -57,7 +49,7 @@ class Call:
     method: str
     path: str = ""
     admitted: Admitted = field(default_factory=Admitted)
-    route: str = _NO_ROUTE
+    route: str = NO_ROUTE
     limit: LimitClass = LimitClass.USER
     code: str | None = None
 
@@ -67,14 +59,19 @@ class Call:
 
 
 class Edge:
-    """The gateway's ASGI app: HTTP here, sockets by `SocketEdge`."""
+    """The gateway's ASGI app: HTTP here, sockets by `SocketEdge`.
+
+    Where the gateway is a process of its own, `RelayProtocol` answers most requests before they come here, and shares
+    `breakers` and `recorder`.
+    """
 
     def __init__(self, deps: Deps) -> None:
-        self._deps = deps
-        self._relay = Relay(deps)
+        self.deps = self._deps = deps
+        self.breakers = Breakers(deps.upstreams, deps.clock)
+        self.recorder = Recorder(deps.usage, deps.access_log)
+        self._relay = Relay(deps, self.breakers)
         self._sockets = SocketEdge(deps)
         self._document = Document(deps)
-        self._in_flight = HTTP_IN_FLIGHT.labels("gateway")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -90,37 +87,32 @@ class Edge:
         address = client_address(peer[0] if peer else None, forwarded, self._deps.trusted_proxies)
         call = Call(scope, receive, send, request_id_of(headers), inbound, address, scope["method"])
         parent = propagate.extract({"traceparent": inbound.traceparent}) if inbound.traceparent else None
-        status = 500
-        method = method_of(scope)
-        self._in_flight.inc()
-        with tracer.start_as_current_span(method, context=parent, kind=SpanKind.SERVER) as span:
-            try:
-                status = await self._answer(call)
-            finally:
-                self._in_flight.dec()
-                seconds = time.perf_counter() - started
-                route = None if call.route == _NO_ROUTE else call.route
-                answered(span, method, route, status, call.request_id)
-                self._note(call, method, status, seconds)
-
-    def _note(self, call: Call, method: str, status: int, seconds: float) -> None:
-        """What is counted and logged of every request."""
-        user_id = call.admitted.claims.user_id if call.admitted.claims is not None else None
-        self._deps.usage.count(user_id, status, seconds)
-        HTTP_REQUESTS.labels("gateway", method, call.route, str(status)).inc()
-        HTTP_SECONDS.labels("gateway", call.route).observe(seconds)
-        log.info(
-            "request",
-            service="gateway",
-            method=method,
-            route=call.route,
-            status=status,
-            code=call.code,
-            ms=round(seconds * 1000, 2),
-            request_id=call.request_id,
-            address=call.address,
-            user_id=user_id,
-        )
+        status, trace_id = 500, None
+        self.recorder.in_flight += 1
+        try:
+            with tracer.start_as_current_span(method_of(scope), context=parent, kind=SpanKind.SERVER) as span:
+                context = span.get_span_context()
+                trace_id = trace.format_trace_id(context.trace_id) if context.is_valid else None
+                try:
+                    status = await self._answer(call)
+                finally:
+                    route = None if call.route == NO_ROUTE else call.route
+                    answered(span, method_of(scope), route, status, call.request_id)
+        finally:
+            self.recorder.in_flight -= 1
+            record = Answered(
+                call.method,
+                call.route,
+                status,
+                call.code,
+                time.perf_counter() - started,
+                call.request_id,
+                call.address,
+                call.admitted.claims.user_id if call.admitted.claims is not None else None,
+                trace_id,
+                time.time_ns(),
+            )
+            self.recorder.now(record)
 
     async def _answer(self, call: Call) -> int:
         """Decides, relays or refuses; the status that was answered."""
@@ -220,9 +212,7 @@ class Edge:
 
     async def _refuse(self, call: Call, error: NijaError) -> int:
         call.code = error.code.value
-        GATEWAY_REFUSALS.labels(error.code.value).inc()
-        if error.code is ErrorCode.RATE_LIMIT_EXCEEDED:
-            RATE_LIMIT_REFUSALS.labels(call.limit.value).inc()
+        self.recorder.refused(error.code.value, call.limit)
         headers = self._own(call)
         allow = error.details.get("allow")
         if isinstance(allow, list):

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-import structlog
-
-from nija_common.errors import NijaError, unavailable
-from nija_common.telemetry.metrics import GATEWAY_BREAKER_OPEN, GATEWAY_IN_FLIGHT, GATEWAY_UPSTREAM_ERRORS
 from nija_gateway.api.answers import too_large, too_slow
-from nija_gateway.api.headers import RawHeaders, outward
+from nija_gateway.api.breakers import Breakers, service_away
+from nija_gateway.api.headers import outward
 from nija_gateway.deps import Deps
-from nija_gateway.domain.circuit import Circuit
-from nija_gateway.domain.routes import LimitClass, Route
-from nija_gateway.ports import ClientGone, Message, Receive, Send, UpstreamFailed
-
-log = structlog.get_logger(__name__)
+from nija_gateway.domain.routes import Route
+from nija_gateway.ports import ClientGone, Message, RawHeaders, Receive, Send, UpstreamFailed
 
 MAX_BODY_BYTES = 1024 * 1024
 GONE = 499
@@ -92,64 +86,46 @@ class Answer:
 
 
 class Relay:
-    """Calls services, and knows which of them answer."""
+    """Calls services, and says of each call how it ended."""
 
-    def __init__(self, deps: Deps) -> None:
+    def __init__(self, deps: Deps, breakers: Breakers) -> None:
         self._deps = deps
-        self._circuits = {service: Circuit() for service in deps.upstreams}
-        for service, circuit in self._circuits.items():
-            _watch(service, circuit)
+        self._breakers = breakers
 
     async def __call__(
         self, route: Route, scope: Message, receive: Receive, send: Send, own: RawHeaders, *, head: bool
     ) -> int:
         """The status that was answered (GONE if the client left). Raises NijaError where nothing was answered yet."""
-        service = route.service
-        circuit = self._circuits[service]
-        if not circuit.enter(self._deps.clock.monotonic(), urgent=route.limit is LimitClass.STOP):
-            raise unavailable(f"{service} cannot take this call right now. Try again.")
+        service, breakers = route.service, self._breakers
+        breakers.enter(route)
         body = Body(receive)
         answer: Answer | None = None
         try:
             async with asyncio.timeout(self._deps.times.answer) as deadline:
                 answer = Answer(send, body, own, deadline, self._deps.times.answer, head=head)
                 await self._deps.upstreams[service](scope, body.receive, answer.send)
-            self._answered(service, circuit, body)
+            if body.refused:
+                breakers.abandoned(service)
+            else:
+                breakers.answered(service)
         except ClientGone:
-            circuit.abandoned()
+            breakers.abandoned(service)
         except TimeoutError:
             if body.awaited or (answer is not None and answer.untaken):
-                circuit.abandoned()
+                breakers.abandoned(service)
                 if answer is None or answer.status is None:
                     raise too_slow() from None
             else:
-                self._failed(service, circuit, "timeout", "no answer in time")
+                breakers.failed(service, "timeout", "no answer in time")
         except UpstreamFailed as error:
             if body.refused:
-                circuit.abandoned()
+                breakers.abandoned(service)
             else:
-                self._failed(service, circuit, error.kind, str(error))
+                breakers.failed(service, error.kind, str(error))
         except BaseException:
-            circuit.abandoned()
+            breakers.abandoned(service)
             raise
         return self._outcome(service, body, answer)
-
-    def _answered(self, service: str, circuit: Circuit, body: Body) -> None:
-        if body.refused:
-            circuit.abandoned()
-            return
-        was_open = circuit.open
-        circuit.succeeded()
-        if was_open:
-            log.info("service_answers_again", service=service)
-
-    def _failed(self, service: str, circuit: Circuit, kind: str, reason: str) -> None:
-        was_open = circuit.open
-        circuit.failed(self._deps.clock.monotonic())
-        GATEWAY_UPSTREAM_ERRORS.labels(service, kind).inc()
-        log.warning("call_failed", service=service, kind=kind, reason=reason)
-        if circuit.open and not was_open:
-            log.error("service_cut_off", service=service)
 
     @staticmethod
     def _outcome(service: str, body: Body, answer: Answer | None) -> int:
@@ -159,14 +135,4 @@ class Relay:
             raise too_large(MAX_BODY_BYTES)
         if body.gone:
             return GONE
-        raise _service_away(service)
-
-
-def _watch(service: str, circuit: Circuit) -> None:
-    """The gauges are asked for when somebody looks, so a call costs nothing more."""
-    GATEWAY_BREAKER_OPEN.labels(service).set_function(lambda: circuit.open)
-    GATEWAY_IN_FLIGHT.labels(service).set_function(lambda: circuit.in_flight)
-
-
-def _service_away(service: str) -> NijaError:
-    return unavailable(f"{service} does not answer right now. Try again.")
+        raise service_away(service)

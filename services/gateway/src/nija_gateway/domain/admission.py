@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nija_common.errors import ErrorCode, NijaError, unavailable
 from nija_common.security.revocations import Revocations
@@ -57,8 +58,7 @@ class Miss:
     fetch: Callable[[], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """Not let in. `rate` and `claims` are there where the call was authenticated and counted."""
 
     error: NijaError
@@ -66,8 +66,7 @@ class Refused:
     claims: Claims | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """Let in. `held` is a token of `REGISTRATIONS` that goes back unless the call makes an account."""
 
     claims: Claims | None = None
@@ -106,7 +105,22 @@ class Admission:
         except UnknownKey:
             return Miss(lambda: self._fetch_keys(token))
         except NijaError as error:
-            return Refused(error)
+            return Refused(_without_frames(error))
+        return self.signed_in(claims, limit, now_ms, admin=admin)
+
+    def header(self, authorization: bytes | None, limit: LimitClass, now_ms: int, *, admin: bool = False) -> Outcome:
+        """The same for a header as it came; one that has come before costs a look-up."""
+        claims = self._tokens.seen(authorization, now_ms) if authorization is not None else None
+        if claims is not None:
+            return self.signed_in(claims, limit, now_ms, admin=admin)
+        text = authorization.decode("latin-1") if authorization is not None else None
+        outcome = self.caller(text, limit, now_ms, admin=admin)
+        if authorization is not None and isinstance(outcome, Admitted) and outcome.claims is not None:
+            self._tokens.remember(authorization, outcome.claims)
+        return outcome
+
+    def signed_in(self, claims: Claims, limit: LimitClass, now_ms: int, *, admin: bool = False) -> Outcome:
+        """Whoever holds a token that is valid: session, standing, role, rate window."""
         if self._revocations.ended(claims.user_id, claims.session_id, claims.session_at_ms):
             return Refused(_session_ended())
         known = self._halves(claims, now_ms)
@@ -120,17 +134,18 @@ class Admission:
         rate = self._windows.take(window, claims.user_id, most)
         if rate is None:
             return self._tokens_missing(window, claims.user_id, most)
-        refusal = _standing_refusal(account) or (_not_admin() if admin and claims.role != "admin" else None)
-        if refusal is not None:
-            return Refused(refusal, rate, claims)
+        if account.status != "active" or (admin and claims.role != "admin"):
+            return Refused(_standing_refusal(account) or _not_admin(), rate, claims)
         if not rate.granted:
             return Refused(_too_many(rate), rate, claims)
         return Admitted(claims, rate)
 
     def _halves(self, claims: Claims, now_ms: int) -> tuple[Account, Allowance] | Miss | Refused:
         standing = self._standings.find(claims.user_id)
-        if standing is not None and standing.account is not None and standing.allowance is not None:
-            return standing.account, standing.allowance
+        if standing is not None:
+            account, allowance = standing.account, standing.allowance
+            if account is not None and allowance is not None:
+                return account, allowance
         if standing is None or not standing.looked_up:
             return Miss(lambda: self._load_standing(claims.user_id))
         if now_ms - claims.registered_at_ms >= DEFAULTS_HOLD_MS:
@@ -185,6 +200,13 @@ class Admission:
     async def webhook_refused(self, address: str) -> None:
         """A webhook's key was wrong."""
         await self._windows.count(WEBHOOKS_REFUSED, address, self._allowed.webhooks_refused)
+
+
+def _without_frames(error: NijaError) -> NijaError:
+    """An error that is kept must not keep the calls it came through: they lead back to it, and only a search for cycles
+    would ever free them, with the request and its bytes."""
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    return error
 
 
 def _standing_refusal(account: Account) -> NijaError | None:

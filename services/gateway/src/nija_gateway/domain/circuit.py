@@ -28,6 +28,13 @@ class Circuit:
         """Whether calls are cut off."""
         return self._failures >= FAILURES
 
+    def enter_quietly(self) -> bool:
+        """`enter` where nothing has failed and there is room: no look at a clock. False: `enter` decides."""
+        if self._failures or self.in_flight >= IN_FLIGHT:
+            return False
+        self.in_flight += 1
+        return True
+
     def enter(self, now: float, *, urgent: bool) -> bool:
         """Whether a call may be made; each that may is followed by one of `succeeded`, `failed`, `abandoned`."""
         if self.in_flight >= IN_FLIGHT + (IN_FLIGHT_URGENT if urgent else 0):
@@ -39,11 +46,15 @@ class Circuit:
         self.in_flight += 1
         return True
 
-    def succeeded(self) -> None:
-        """The service answered, whatever the status."""
+    def succeeded(self) -> bool:
+        """The service answered, whatever the status. Whether it had been cut off."""
         self.in_flight -= 1
+        if not self._failures:
+            return False
+        was_open = self.open
         self._failures = 0
         self._closed_until = None
+        return was_open
 
     def failed(self, now: float) -> None:
         """It did not answer, or not to the end."""

@@ -7,7 +7,7 @@ of the wall clock neither refills a window nor makes one longer. Counts are inte
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,7 @@ REGISTRATIONS = Window("registrations", HOUR_MS)
 WEBHOOKS_REFUSED = Window("webhooks-refused", MINUTE_MS)
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """The answer of a window: whether it gave, and where it stands. `reset_in_ms` is the time until it starts anew.
 
     `stretch` numbers the stretch of time that was counted, so that a token goes back to where it came from.

@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.text import Text
 
 from nija_cli.endings import Failed
+from nija_cli.environment import platform_settings
 from nija_cli.operating.doctor import progress
 from nija_cli.operating.doctor.configured import settings_findings
 from nija_cli.operating.doctor.findings import Finding, looked, ok, warn
 from nija_cli.operating.doctor.folder import due_findings, folder_findings, waiting_of
 from nija_cli.operating.doctor.reach import reach_findings
-from nija_cli.services import platform_settings
 from nija_common.events.topics import USERS
 from nija_common.runtime.infrastructure import DATABASE_FILE, Infrastructure, open_infrastructure
 from nija_common.runtime.settings import PlatformSettings, environment
