@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 
 from nija_cli.maintenance import opened
 from nija_cli.services import SERVICES, named
@@ -15,16 +15,6 @@ from nija_common.errors import NijaError, SettingsError
 from nija_common.events.catalogue import codec
 from nija_common.storage.port import Storage
 from nija_common.values.times import iso
-
-PIPED_WIDTH = 250
-
-
-def _console() -> Console:
-    """As wide as the terminal; where there is none (a pipe, `kubectl exec`), wide enough to break no line."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = PIPED_WIDTH
-    return console
 
 
 async def _keys(storage: Storage) -> list[ParkedKey]:
@@ -47,15 +37,13 @@ async def _of_key(storage: Storage, key: str) -> list[ParkedKey]:
 
 async def show_keys(data_dir: Path | None) -> None:
     """`nija parked list`."""
-    # Service and key in full, however narrow the terminal is: the other commands take them.
-    names = ("service", "topic", "key", "waiting", "since", "reason")
-    table = Table(*(Column(name, no_wrap=name in ("service", "key"), overflow="fold") for name in names))
+    table = Table("service", "topic", "key", "waiting", "since", "reason")
     for service in SERVICES:
         async with opened(service.name, data_dir) as (running, _):
             for parked in await _keys(running.storage):
                 waiting = str(parked.forwarded - parked.replayed)
                 table.add_row(service.name, parked.topic, parked.key, waiting, iso(parked.since_ms), parked.reason)
-    _console().print(table if table.row_count else "no key is parked")
+    Console().print(table if table.row_count else "no key is parked")
 
 
 async def show_events(service: str, key: str, data_dir: Path | None) -> None:
@@ -73,7 +61,7 @@ async def show_events(service: str, key: str, data_dir: Path | None) -> None:
                     headers.get(ERROR_HEADER, ""),
                     "yes" if number < parked.replayed else "no",
                 )
-    _console().print(table)
+    Console().print(table)
 
 
 async def replay(service: str, key: str, data_dir: Path | None) -> None:
