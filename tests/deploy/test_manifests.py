@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from nija_cli.services import SERVICES, served_names
-from nija_common.runtime.settings import PlatformSettings, load, refuse_unknown
+from nija_common.runtime.settings import Block, PlatformSettings, load, refuse_unknown
 from nija_common.values.shards import PARTITIONS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +33,7 @@ def _container(template: Any) -> Any:
 
 def _environment(rendered: Any, template: Any) -> dict[str, str]:
     """The pod's variables as the platform would see them."""
-    return rendered.config() | {one["name"]: one["value"] for one in _container(template).get("env", [])}
+    return {**rendered.config(), **{one["name"]: one["value"] for one in _container(template).get("env", [])}}
 
 
 def _mounted(template: Any) -> dict[str, tuple[str, str]]:
@@ -51,7 +51,7 @@ def _mounted(template: Any) -> dict[str, tuple[str, str]]:
 
 
 def _selects(selector: Any, template: Any) -> bool:
-    return selector.items() <= template["metadata"]["labels"].items()
+    return bool(selector.items() <= template["metadata"]["labels"].items())
 
 
 def test_every_role_runs_as_the_pod_of_its_name_and_nothing_else_does(rendered: Any) -> None:
@@ -64,7 +64,7 @@ def test_every_role_runs_as_the_pod_of_its_name_and_nothing_else_does(rendered: 
 
 
 def test_every_pods_settings_are_known_whole_and_right(rendered: Any, tmp_path: Path) -> None:
-    blocks = [PlatformSettings, *(service.settings for service in SERVICES)]
+    blocks: list[type[Block]] = [PlatformSettings, *(service.settings for service in SERVICES)]
     secrets = {
         ("nija-key-encryption", "current"): base64.b64encode(bytes(32)).decode(),
         ("nija-key-encryption", "old"): "",
@@ -249,8 +249,8 @@ def test_secrets_are_files_that_the_install_page_makes_and_only_those_who_need_o
         assert all("valueFrom" not in one for one in _container(template).get("env", [])), name
         assert [one.keys() for one in _container(template)["envFrom"]] == [{"configMapRef"}]
         files = _mounted(template)
-        for key in files.values():
-            given.setdefault(key, set()).add(name)
+        for place in files.values():
+            given.setdefault(place, set()).add(name)
         named = {value for key, value in _environment(rendered, template).items() if key.endswith("_FILE")}
         # MongoDB's authority is named by the connection string.
         assert named == files.keys() - {"/run/secrets/nija/mongodb/ca.crt"}

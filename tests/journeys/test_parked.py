@@ -16,8 +16,7 @@ from nija_common.testing.platforms import Embedded, run_nija, wait_for
 from nija_common.values.clock import SystemClock
 from nija_common.values.shards import shard_of
 
-KEY = "usr_01m87zvqa2s6y8vq6fx1bx2691"
-"""As long as a real one: the list has to show it in full to be of use."""
+KEY = "usr_poisoned"
 
 
 async def poison(data_dir: Path) -> None:
