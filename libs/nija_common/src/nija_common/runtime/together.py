@@ -14,7 +14,7 @@ async def together(coroutines: Sequence[tuple[str, Any]]) -> AsyncIterator[list[
     failure: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_unless_cancelled(name, part), name=name) for name, part in coroutines]
+            tasks = [_started(group, name, part) for name, part in coroutines]
             try:
                 yield tasks
             except BaseException as error:
@@ -27,6 +27,13 @@ async def together(coroutines: Sequence[tuple[str, Any]]) -> AsyncIterator[list[
         if failure is not None and list(errors.exceptions) == [failure]:
             raise failure from None
         raise
+
+
+def _started(group: asyncio.TaskGroup, name: str, part: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    task = group.create_task(_unless_cancelled(name, part), name=name)
+    # One that is cancelled before its first step has never been awaited.
+    task.add_done_callback(lambda _: part.close())
+    return task
 
 
 async def _unless_cancelled(name: str, part: Coroutine[Any, Any, None]) -> None:
