@@ -15,7 +15,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from nija_common.testing.client import ApiClient
@@ -27,6 +27,7 @@ CALLERS = 24
 LONG = os.environ.get("NIJA_TEST_LONG") == "1"
 SOCKETS = 200 if LONG else 40
 SOCKETS_A_USER = 5
+OPENINGS, TRY_AGAIN_LATER = 8, 1013
 BEFORE_S = 0.5
 
 
@@ -77,7 +78,7 @@ class Sockets:
     def __enter__(self) -> Sockets:
         self._thread.start()
         for _ in self._tokens:
-            assert self.open.acquire(timeout=30), "a socket was not opened"
+            assert self.open.acquire(timeout=60), "a socket was not opened"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -85,18 +86,32 @@ class Sockets:
         assert not self._thread.is_alive(), "a socket was not closed"
 
     async def _all(self) -> None:
-        await asyncio.gather(*(self._one(token) for token in self._tokens))
+        opening = asyncio.Semaphore(OPENINGS)
+        await asyncio.gather(*(self._one(token, opening) for token in self._tokens))
 
-    async def _one(self, token: str) -> None:
-        async with connect(self._url, open_timeout=30, close_timeout=0.2) as connection:
-            await connection.send(orjson.dumps({"type": "auth", "token": token}).decode())
-            assert orjson.loads(await connection.recv())["type"] == "auth_success"
-            self.open.release()
+    async def _one(self, token: str, opening: asyncio.Semaphore) -> None:
+        async with opening:
+            connection = await self._opened(token)
+        self.open.release()
+        try:
+            while True:
+                await connection.recv()
+        except ConnectionClosed:
+            self.codes.append(connection.close_code)
+
+    async def _opened(self, token: str) -> ClientConnection:
+        """Signed in. A gateway that is told to come back later (1013) is asked again, as clients do."""
+        while True:
+            connection = await connect(self._url, open_timeout=30, close_timeout=0.2)
             try:
-                while True:
-                    await connection.recv()
+                await connection.send(orjson.dumps({"type": "auth", "token": token}).decode())
+                assert orjson.loads(await connection.recv())["type"] == "auth_success"
             except ConnectionClosed:
-                self.codes.append(connection.close_code)
+                if connection.close_code != TRY_AGAIN_LATER:
+                    raise
+                await asyncio.sleep(0.2)
+            else:
+                return connection
 
 
 def told_to_stop(process: NijaProcess, load: Load) -> float:
@@ -186,7 +201,22 @@ def test_every_service_behind_the_gateway_drains(
             assert all(c.retry_after for c in load.history if c.status == 503)
         failed = {str(line["kind"]) for line in logged(gateway, "call_failed")}
         assert failed <= {"connect"}, "a call that a service had read was lost"
+        users.close()
 
+
+@pytest.mark.slow
+@pytest.mark.kafka
+@pytest.mark.mongo
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(not LONG, reason="NIJA_TEST_LONG=1 runs it: 200 sockets")
+def test_notifier_and_gateway_drain_with_sockets_open(
+    tmp_path: Path, kafka_bootstrap: str, mongo_url: str, namespace: str
+) -> None:
+    with Distributed(
+        tmp_path, kafka=kafka_bootstrap, mongo=mongo_url, namespace=namespace, own_files=True, env={"NIJA_SPEED": "1"}
+    ) as platform:
+        gateway = platform.processes["gateway"]
+        users = Everything(platform, SOCKETS // SOCKETS_A_USER)
         tokens = [c.token or "" for c in users.clients for _ in range(SOCKETS_A_USER)]
         for name in ("notifier", "gateway"):
             process = platform.processes[name]

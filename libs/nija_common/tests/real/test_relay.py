@@ -19,6 +19,7 @@ from nija_common.events.topics import Kind, Topic
 from nija_common.storage.mongo import MongoServer
 from nija_common.storage.outbox import Relay
 from nija_common.storage.port import Commit, Outbox, Storage
+from nija_common.telemetry import metrics
 from nija_common.values.clock import SystemClock
 from nija_common.values.ids import new_id
 
@@ -288,3 +289,16 @@ async def test_rows_wait_while_the_bus_is_away_and_go_out_in_order(server: Mongo
     assert flaky.left == {"open": 0, "send": 0}
     for topic in (FACTS, STATES):
         assert list(dict.fromkeys(numbers(await on_the_bus(bus, topic), "u"))) == [1, 2, 3]
+
+
+async def test_the_age_of_rows_is_told_while_the_bus_is_away(server: MongoServer, bus: Bus) -> None:
+    told = metrics.OUTBOX_AGE_SECONDS.labels("orders")
+    told.set(0)
+    last = await emit(server.storage("orders"), event(FACTS, "u"))
+    await asyncio.sleep(0.3)
+    flaky = FlakyBus(bus, 2)
+    async with running(relay_of(server, flaky, "one")):  # type: ignore[arg-type]
+        async with asyncio.timeout(20):
+            while told._value.get() < 0.3:
+                await asyncio.sleep(0.005)
+        assert await server.storage("orders").wait_published(last, 20)

@@ -19,7 +19,7 @@ from aiokafka.errors import InvalidProducerEpoch, MessageSizeTooLargeError, Prod
 
 from nija_common.bus import kafka_topics
 from nija_common.bus.kafka_access import Access
-from nija_common.bus.kafka_member import AWAY, KafkaMember, KafkaReader, Names, running
+from nija_common.bus.kafka_member import ABANDON_TIMEOUT_S, AWAY, KafkaMember, KafkaReader, Names, running
 from nija_common.bus.port import (
     BusUnavailable,
     Edge,
@@ -33,7 +33,7 @@ from nija_common.bus.port import (
     StatePublisher,
     TopicPartition,
 )
-from nija_common.cancellation import heeding_cancellation
+from nija_common.cancellation import ended, heeding_cancellation
 from nija_common.events.topics import Topic
 
 log = structlog.get_logger(__name__)
@@ -350,10 +350,7 @@ async def _start(producer: AIOKafkaProducer) -> None:
 
 async def _close(producer: AIOKafkaProducer) -> None:
     """Lets go of a producer that has nothing left to send. Bounded: the client itself would wait for ever."""
-    try:
-        async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await producer.stop()
-    except AWAY:
+    if await ended(producer.stop(), CLOSE_TIMEOUT_S) is not None:
         await _abandon(producer)
 
 
@@ -363,10 +360,8 @@ async def _abandon(producer: AIOKafkaProducer) -> None:
     Its connections go first, so that requests under way fail at once.
     """
     producer._closed = True
-    await producer.client.close()
-    with contextlib.suppress(*AWAY):
-        async with asyncio.timeout(1.0):
-            await producer._sender.close()
+    await ended(producer.client.close(), ABANDON_TIMEOUT_S)
+    await ended(producer._sender.close(), ABANDON_TIMEOUT_S)
     queue = producer._message_accumulator
     # A batch that waits for another try is in neither of the places that its own callback expects.
     queue._pending_batches.update(batch for batches in queue._batches.values() for batch in batches)

@@ -25,12 +25,13 @@ from aiokafka.errors import (
 from aiokafka.structs import ConsumerRecord
 
 from nija_common.bus.port import BusUnavailable, Listener, NotOwner, Record, TopicPartition
-from nija_common.cancellation import heeding_cancellation
+from nija_common.cancellation import ended, heeding_cancellation
 
 log = structlog.get_logger(__name__)
 
 START_TIMEOUT_S = 10.0
-CLOSE_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 4.0
+ABANDON_TIMEOUT_S = 1.0
 COMMIT_TIMEOUT_S = 5.0
 
 AWAY = (TimeoutError, KafkaError, OSError, AssertionError)
@@ -85,13 +86,11 @@ async def running(consumer: AIOKafkaConsumer) -> AsyncIterator[AIOKafkaConsumer]
 
 
 async def _close(consumer: AIOKafkaConsumer) -> None:
-    try:
-        async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await consumer.stop()
-    except AWAY as error:
-        log.warning("kafka_consumer_not_closed_cleanly", reason=repr(error))
+    failure = await ended(consumer.stop(), CLOSE_TIMEOUT_S)
+    if failure is not None:
+        log.warning("kafka_consumer_not_closed_cleanly", reason=repr(failure))
         # The client's connections must not outlive it; there is no public way to them.
-        await consumer._client.close()
+        await ended(consumer._client.close(), ABANDON_TIMEOUT_S)
 
 
 async def take(

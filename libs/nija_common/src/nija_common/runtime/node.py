@@ -37,6 +37,7 @@ from nija_common.runtime.loops import run_loop, watch_lag
 from nija_common.runtime.manifest import AsgiApp, HttpProtocol, Role, Service
 from nija_common.runtime.platform import LocalApps, Platform
 from nija_common.runtime.settings import Block, PlatformSettings
+from nija_common.runtime.together import together
 from nija_common.security.sealing import Sealer
 from nija_common.security.tokens import KeySet, TokenVerifier
 from nija_common.storage.outbox import Relay
@@ -165,7 +166,7 @@ async def run_node(
         for part in parts:
             node.running[part.service.name] = await _open(stack, node, part)
         node.health.checks.update(_checks(node))
-        async with _together(_coroutines(node)) as tasks:
+        async with together(_coroutines(node)) as tasks:
             try:
                 await _until_caught_up(node)
                 node.health.ready = True
@@ -182,27 +183,6 @@ async def _finished(node: Node, tasks: Sequence[asyncio.Task[None]]) -> None:
     waited = [task for task in tasks if task.get_name() in ending]
     if waited:
         await asyncio.wait(waited, timeout=FINISH_S)
-
-
-@asynccontextmanager
-async def _together(coroutines: Sequence[tuple[str, Any]]) -> AsyncIterator[list[asyncio.Task[None]]]:
-    """Runs them beside the body: one that fails ends the body and is raised, the body's end cancels them all."""
-    failure: BaseException | None = None
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(coroutine, name=name) for name, coroutine in coroutines]
-            try:
-                yield tasks
-            except BaseException as error:
-                failure = error
-                raise
-            finally:
-                for task in tasks:
-                    task.cancel()
-    except BaseExceptionGroup as errors:
-        if failure is not None and list(errors.exceptions) == [failure]:
-            raise failure from None
-        raise
 
 
 async def _open(stack: AsyncExitStack, node: Node, part: Part) -> Running:

@@ -110,8 +110,16 @@ class KeySet:
         """Whether the set is due for a fetch although nobody missed a key."""
         return self._fetched_at is None or self._clock.monotonic() - self._fetched_at > self.REFRESH_S
 
+    @property
+    def being_fetched(self) -> bool:
+        """Whether somebody waits for auth at this moment: who has keys need not."""
+        return self._lock.locked()
+
     async def refresh(self) -> None:
-        """Fetches the set, at most once a second. Raises `unavailable` only while no key at all is known."""
+        """Fetches the set, at most once a second. Raises `unavailable` only while no key at all is known.
+
+        Whoever waited for a fetch that failed does not try again: with auth hanging, they would wait for one another.
+        """
         async with self._lock:
             now = self._clock.monotonic()
             if self._tried_at is None or now - self._tried_at >= self.RETRY_S:
@@ -119,6 +127,7 @@ class KeySet:
                 try:
                     self.load(await self._fetch())
                 except (OSError, ValueError, KeyError, TimeoutError, NijaError) as error:
+                    self._tried_at = self._clock.monotonic()
                     if not self._keys:
                         raise unavailable("Sign-in keys cannot be read right now. Try again.") from error
                     return
@@ -155,7 +164,7 @@ class TokenVerifier:
 
     async def verify(self, token: str) -> Claims:
         """As `verify_now`, fetching the key set where needed. Raises TOKEN_INVALID, TOKEN_EXPIRED, SERVICE_UNAVAILABLE."""
-        if not self._keys.known or self._keys.stale:
+        if not self._keys.known or (self._keys.stale and not self._keys.being_fetched):
             await self._keys.refresh()
         try:
             return self.verify_now(token)
