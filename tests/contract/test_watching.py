@@ -117,6 +117,15 @@ def test_rules_and_dashboards_speak_of_metrics_that_exist(file: Path) -> None:
     assert found <= SERVED
 
 
+def test_an_objective_looks_at_a_bound_that_its_histogram_has() -> None:
+    text = (WATCHING / "prometheus/rules/slo.yml").read_text("utf-8")
+    looked_at = set(re.findall(r'(nija_[a-z_]+)_bucket\{[^}]*le="([^"]+)"', text))
+    assert len(looked_at) == 4
+    bounds = {each._name: each._upper_bounds for each in DECLARED.values() if isinstance(each, Histogram)}
+    for name, bound in looked_at:
+        assert bound in {str(each) for each in bounds[name]}, f"{name} has no bucket {bound}"
+
+
 def test_recorded_names_are_recorded() -> None:
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     texts = [file.read_text("utf-8") for file in (*RULES, *DASHBOARDS)]

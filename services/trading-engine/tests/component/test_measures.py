@@ -13,6 +13,7 @@ from nija_trading import loops
 from nija_trading.adapters.paper_broker import PaperBroker
 from nija_trading.domain.desk import Desk
 from nija_trading.domain.matching.book import move_stop
+from nija_trading.domain.matching.orders import Reason
 from nija_trading.handlers import watching
 from nija_trading.handlers.memory import Bot, Memory
 from nija_trading.handlers.pool import Worker
@@ -50,7 +51,7 @@ def with_stop_at(bot: Bot, price: float) -> Bot:
     assert bot.memory is not None
     ((key, desk),) = bot.memory.desks.items()
     (symbol,) = desk.positions
-    moved: Desk = replace(desk, book=move_stop(desk.book, symbol, price, "stop_loss"))
+    moved: Desk = replace(desk, book=move_stop(desk.book, symbol, price, Reason.STOP_LOSS))
     return Bot(bot.user_id, bot.shard, replace(bot.memory, desks={key: moved}))
 
 
