@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nija_cli.services import served_names
+from nija_cli.environment import served_names
 
 README = (Path(__file__).resolve().parents[2] / "deploy/k8s/README.md").read_text()
 SERVICES = frozenset(served_names())

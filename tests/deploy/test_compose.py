@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from nija_cli.services import SERVICES, served_names
+from nija_cli.environment import served_names
+from nija_cli.services import SERVICES
 from nija_common.runtime.settings import PREFIX, Block, PlatformSettings, names_of
 from nija_notifier.service import SERVICE as NOTIFIER
 

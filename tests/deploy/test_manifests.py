@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from nija_cli.services import SERVICES, served_names
+from nija_cli.environment import served_names
+from nija_cli.services import SERVICES
 from nija_common.runtime.settings import Block, PlatformSettings, load, refuse_unknown
 from nija_common.values.shards import PARTITIONS
 

@@ -13,7 +13,7 @@ from nija_cli.services import SERVICES, without_roles
 from nija_common.errors import SettingsError
 from nija_common.runtime.infrastructure import Infrastructure, open_infrastructure
 from nija_common.runtime.key_encryption import KeyFile, sealer_of
-from nija_common.runtime.node import Running, migrate, run_node
+from nija_common.runtime.node import Running, migrate, run_node, schema_differences
 from nija_common.runtime.settings import PlatformSettings
 from nija_common.telemetry.logging import configure_logging
 from nija_common.values.clock import SystemClock
@@ -41,12 +41,15 @@ async def opened(service: str, data_dir: Path | None) -> AsyncIterator[tuple[Run
 
 
 async def make_schema(data_dir: Path | None) -> None:
-    """`nija migrate`."""
+    """`nija migrate`. Raises SettingsError for what it cannot put right: a topic's partitions are never changed."""
     env: Mapping[str, str] = read_environment()
     settings: PlatformSettings = platform_settings(env, data_dir=data_dir)
     configure_logging("warning")
     async with open_infrastructure(settings, SystemClock(), second=settings.store == "sqlite") as infrastructure:
         await migrate(infrastructure, SERVICES)
+        left = await schema_differences(infrastructure, SERVICES)
+    if left:
+        raise SettingsError("this stays as it is, and must not (docs/runbooks/partition-count.md): " + "; ".join(left))
     print("topics, collections and indexes are in place")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from nija_cli.endings import fail
+from nija_common.bus.port import BusUnavailable
 from nija_common.errors import NijaError, SettingsError
 
 log = structlog.get_logger(__name__)
@@ -20,7 +21,7 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     reason: str | None = None
     try:
         _run(main)
-    except* (SettingsError, NijaError) as group:
+    except* (SettingsError, NijaError, BusUnavailable) as group:
         error = _first(group)
         reason = error.message if isinstance(error, NijaError) else str(error)
     if reason is not None:
