@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -75,9 +76,14 @@ def test_a_refused_token_is_refused_without_another_look_until_keys_change(
     head, _, signature = token(clock).rpartition(".")
     forged = f"{head}.{signature[::-1]}"
     assert code(verify, forged) is ErrorCode.TOKEN_INVALID
-    looks = []
-    real = tokens.jwt.get_unverified_header
-    monkeypatch.setattr(tokens.jwt, "get_unverified_header", lambda given: (looks.append(given), real(given))[1])
+    looks: list[str] = []
+    real = jwt.get_unverified_header
+
+    def look(given: str) -> dict[str, Any]:
+        looks.append(given)
+        return real(given)
+
+    monkeypatch.setattr(jwt, "get_unverified_header", look)
     assert code(verify, forged) is ErrorCode.TOKEN_INVALID
     assert not looks
     keys.load(document("one", "two"))
