@@ -27,7 +27,7 @@ TOKEN_TYPE = "at+jwt"
 LEEWAY_S = 5
 CACHE_SIZE = 50_000
 REFUSED_SIZE = 10_000
-SEEN_SIZE = 4_096
+SEEN_SIZE, SEEN_BYTES = 4_096, 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,9 @@ class TokenVerifier:
         return claims if from_ms <= now_ms < until_ms and generation is self._keys.generation else None
 
     def remember(self, header: bytes, claims: Claims) -> None:
-        """The header's token has been verified: `seen` finds it."""
+        """The header's token has been verified: `seen` finds it, unless it is longer than any of ours needs to be."""
+        if len(header) > SEEN_BYTES:
+            return
         if len(self._seen) >= SEEN_SIZE:
             self._seen.clear()
         from_ms, until_ms = (claims.issued_at - LEEWAY_S) * 1000, claims.expires_at * 1000

@@ -213,10 +213,8 @@ class Exchange:
 
     def out_of_time(self) -> None:
         """The deadline has passed: whoever was waited for is at fault."""
-        if self.disconnected:
-            self._hang_up()
-            self._edges.breakers.failed(self._asked.target.route.service, "timeout", "no answer in time")
-            self._end(GONE)
+        if self.disconnected and self._status is not None:
+            self._abandon(GONE)
         elif self._status is None and self._body_left > 0 and not self._client.flow.read_paused:
             self._hang_up()
             self._edges.breakers.abandoned(self._asked.target.route.service)

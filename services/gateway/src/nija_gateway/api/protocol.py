@@ -32,7 +32,8 @@ from nija_gateway.ports import RawHeaders
 tracer = trace.get_tracer("nija.gateway")
 
 TARGETS = 4096
-"""Paths whose route is remembered; then all are forgotten."""
+"""Paths whose target is remembered, if they are no longer than `MOST_BYTES`; one more, and all are forgotten."""
+MOST_BYTES = 128
 _SETTLED_LATER = (LimitClass.REGISTER, LimitClass.WEBHOOK)
 """Limits that count by the answer."""
 
@@ -48,7 +49,7 @@ class Direct:
     def __init__(self, edges: Edges) -> None:
         self.edges = edges
         self._deps: Deps = edges.deps
-        self._targets: dict[tuple[bytes, bytes], Target | None] = {}
+        self._targets: dict[tuple[bytes, bytes], Target] = {}
 
     def address_of(self, peer: str | None, forwarded: Sequence[str] = ()) -> str:
         """Whose address a request came from."""
@@ -61,7 +62,7 @@ class Direct:
         """
         raw_path = url.partition(b"?")[0]
         place = (method, raw_path)
-        target = self._targets[place] if place in self._targets else self._look_up(method, raw_path)
+        target = self._targets.get(place) or self._look_up(method, raw_path)
         if target is None or len(url) > MAX_TARGET_BYTES:
             return None
         sifted = sift(headers)
@@ -92,9 +93,11 @@ class Direct:
         return Asked(target, outcome, head, sifted.content_length, own, request_id, address, trace_id, span)
 
     def _look_up(self, method: bytes, raw_path: bytes) -> Target | None:
-        if len(self._targets) >= TARGETS:
-            self._targets.clear()
-        self._targets[method, raw_path] = target = self._target(method.decode("ascii"), raw_path)
+        target = self._target(method.decode("ascii"), raw_path)
+        if target is not None and len(raw_path) <= MOST_BYTES:
+            if len(self._targets) >= TARGETS:
+                self._targets.clear()
+            self._targets[method, raw_path] = target
         return target
 
     def _target(self, method: str, raw_path: bytes) -> Target | None:
