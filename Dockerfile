@@ -49,8 +49,9 @@ ENV PATH=/opt/nija/bin:$PATH \
 WORKDIR /data
 USER 10001:10001
 EXPOSE 8000
-# A process answers /livez only after it has read its topics and reached its store: alive is ready at the start.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 \
+# A process answers /livez only after it has read its topics and reached its store: alive is ready at the start. How long
+# that may take is no measure of health: on a busy machine it was minutes, and who waits for it (Compose) must not give up.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --retries=3 \
     CMD ["python", "-m", "nija_common.http.probe", "http://127.0.0.1:8000/livez"]
 ENTRYPOINT ["nija"]
 CMD ["--help"]
