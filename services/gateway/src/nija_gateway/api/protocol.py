@@ -197,7 +197,7 @@ class RelayProtocol(StrictProtocol):
         if not upgrade and not busy and version == "1.1":
             asked = self._direct.asked(self.parser.get_method(), self.url, self.headers, self._peer, self._address)
             if asked is not None:
-                keep_alive = self.parser.should_keep_alive()
+                keep_alive = self.parser.should_keep_alive() and not self._drain.begun
                 exchange = Exchange(self._direct.edges, self, asked, keep_alive=keep_alive)
                 self._exchange = self._unsent = exchange
                 self.cycle = cast("RequestResponseCycle", exchange)
@@ -270,6 +270,9 @@ class RelayProtocol(StrictProtocol):
         self._be_idle()
 
     def _be_idle(self) -> None:
+        if self._drain.closing:
+            self._close_unless_asked()
+            return
         self._idle_since = self.loop.time()
         if self._idle_timer is None:
             self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._look_at_idle)
