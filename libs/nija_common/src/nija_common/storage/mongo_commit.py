@@ -70,6 +70,8 @@ async def write(database: AsyncDatabase[Raw], commit: Commit, *, incarnation: in
                     await _commit(transaction, session, deadline)
         except _AlreadyDone:
             return
+        except RuntimeError as error:
+            raise mongo_errors.of_driver(error) from error
         except PyMongoError as error:
             if not mongo_errors.is_transient(error):
                 raise mongo_errors.of(error) from error

@@ -34,6 +34,8 @@ def translated(timeout_s: float = READ_S) -> Iterator[None]:
             yield
     except (PyMongoError, InvalidDocument) as error:
         raise of(error) from error
+    except RuntimeError as error:
+        raise of_driver(error) from error
 
 
 def of(error: PyMongoError | InvalidDocument) -> NijaError:
@@ -41,6 +43,16 @@ def of(error: PyMongoError | InvalidDocument) -> NijaError:
     if isinstance(error, ConnectionFailure | WTimeoutError) or (isinstance(error, PyMongoError) and error.timeout):
         return unavailable("The database cannot be reached. Try again.")
     return NijaError(ErrorCode.DATABASE_ERROR, f"The database could not do this ({type(error).__name__}).")
+
+
+def of_driver(error: RuntimeError) -> Exception:
+    """503 for a race of the driver, which loses its lock when a wait for a server is cancelled; others stay what they are.
+
+    Seen while no server can be reached (PyMongo's `_async_cond_wait` on Python 3.11); the operation has not been sent.
+    """
+    if str(error) == "cannot wait on un-acquired lock":
+        return unavailable("The database cannot be reached. Try again.")
+    return error
 
 
 def is_duplicate(error: PyMongoError) -> bool:
