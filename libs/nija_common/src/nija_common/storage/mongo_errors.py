@@ -35,7 +35,9 @@ def translated(timeout_s: float = READ_S) -> Iterator[None]:
     except (PyMongoError, InvalidDocument) as error:
         raise of(error) from error
     except RuntimeError as error:
-        raise of_driver(error) from error
+        if not is_lost_lock(error):
+            raise
+        raise unavailable("The database cannot be reached. Try again.") from error
 
 
 def of(error: PyMongoError | InvalidDocument) -> NijaError:
@@ -45,14 +47,10 @@ def of(error: PyMongoError | InvalidDocument) -> NijaError:
     return NijaError(ErrorCode.DATABASE_ERROR, f"The database could not do this ({type(error).__name__}).")
 
 
-def of_driver(error: RuntimeError) -> Exception:
-    """503 for a race of the driver, which loses its lock when a wait for a server is cancelled; others stay what they are.
-
-    Seen while no server can be reached (PyMongo's `_async_cond_wait` on Python 3.11); the operation has not been sent.
-    """
-    if str(error) == "cannot wait on un-acquired lock":
-        return unavailable("The database cannot be reached. Try again.")
-    return error
+def is_lost_lock(error: RuntimeError) -> bool:
+    """Whether the driver has lost its lock while it waited for a server: a race of its own (PyMongo's `_async_cond_wait`
+    on Python 3.11), seen while no server can be reached. The operation has not been sent."""
+    return str(error) == "cannot wait on un-acquired lock"
 
 
 def is_duplicate(error: PyMongoError) -> bool:
