@@ -70,6 +70,10 @@ async def write(database: AsyncDatabase[Raw], commit: Commit, *, incarnation: in
                     await _commit(transaction, session, deadline)
         except _AlreadyDone:
             return
+        except RuntimeError as error:
+            if not mongo_errors.is_lost_lock(error):
+                raise
+            raise unavailable("It is not known whether this was saved. Look before trying again.") from error
         except PyMongoError as error:
             if not mongo_errors.is_transient(error):
                 raise mongo_errors.of(error) from error

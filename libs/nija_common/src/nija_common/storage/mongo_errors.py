@@ -34,6 +34,10 @@ def translated(timeout_s: float = READ_S) -> Iterator[None]:
             yield
     except (PyMongoError, InvalidDocument) as error:
         raise of(error) from error
+    except RuntimeError as error:
+        if not is_lost_lock(error):
+            raise
+        raise unavailable("The database cannot be reached. Try again.") from error
 
 
 def of(error: PyMongoError | InvalidDocument) -> NijaError:
@@ -41,6 +45,12 @@ def of(error: PyMongoError | InvalidDocument) -> NijaError:
     if isinstance(error, ConnectionFailure | WTimeoutError) or (isinstance(error, PyMongoError) and error.timeout):
         return unavailable("The database cannot be reached. Try again.")
     return NijaError(ErrorCode.DATABASE_ERROR, f"The database could not do this ({type(error).__name__}).")
+
+
+def is_lost_lock(error: RuntimeError) -> bool:
+    """Whether the driver has lost its lock while it waited for a server: a race of its own (PyMongo's `_async_cond_wait`
+    on Python 3.11), seen while no server can be reached. The operation has not been sent."""
+    return str(error) == "cannot wait on un-acquired lock"
 
 
 def is_duplicate(error: PyMongoError) -> bool:
