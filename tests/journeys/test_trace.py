@@ -4,6 +4,7 @@ the log lines of all of them carry its id."""
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,12 @@ REQUEST_ID = "an-alert-of-mine"
 GROUPS = {"accounts.consumer", "analytics.consumer", "billing.consumer", "notifier.consumer", "notifier.api"}
 """Who hears of the trade; `notifier.api` is each process with sockets."""
 
+DISTRIBUTED = [
+    pytest.mark.kafka,
+    pytest.mark.mongo,
+    pytest.mark.skipif(os.environ.get("NIJA_TEST_LONG") != "1", reason="NIJA_TEST_LONG=1 runs it: nine processes"),
+]
+
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
@@ -27,7 +34,7 @@ def receiver() -> Iterator[Receiver]:
         yield listening
 
 
-@pytest.fixture(params=["embedded", pytest.param("distributed", marks=[pytest.mark.kafka, pytest.mark.mongo])])
+@pytest.fixture(params=["embedded", pytest.param("distributed", marks=DISTRIBUTED)])
 def watched(request: pytest.FixtureRequest, tmp_path: Path, receiver: Receiver) -> Iterator[Embedded | Distributed]:
     """A platform that records every trace and says all it can say."""
     env = {"NIJA_OTLP_ENDPOINT": receiver.endpoint, "NIJA_TRACE_RATIO": "1", "NIJA_LOG_LEVEL": "debug", **PROMPTLY}

@@ -158,6 +158,7 @@ async def running(env: Mapping[str, str]) -> AsyncIterator[Node]:
 @pytest.mark.kafka
 @pytest.mark.mongo
 @pytest.mark.slow
+@pytest.mark.skipif(os.environ.get("NIJA_TEST_LONG") != "1", reason="NIJA_TEST_LONG=1 runs it: every service's schema")
 async def test_on_kafka_and_mongodb_differences_are_told_state_is_told_again_and_a_new_life_is_news(
     env: dict[str, str], mongo_url: str, namespace: str
 ) -> None:

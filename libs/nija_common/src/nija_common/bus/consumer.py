@@ -34,6 +34,8 @@ from nija_common.telemetry.spans import processing
 from nija_common.values.clock import Clock
 
 log = structlog.get_logger(__name__)
+_lines = logging.getLogger(__name__)
+"""Asked before a line is made for each event."""
 
 BATCH = 100
 POLL_S = 1.0
@@ -323,7 +325,7 @@ class ConsumerRunner:
         )
         with in_context(story), span:
             await handler(self._deps, received, uow)
-            if log.isEnabledFor(logging.DEBUG):
+            if _lines.isEnabledFor(logging.DEBUG):
                 log.debug("event_handled", group=self._group, topic=topic, type=event.type)
 
     async def _set_aside(

@@ -178,10 +178,6 @@ class Relay:
         delay = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
         self._failures += 1
         metrics.OUTBOX_FAILURES.labels(self._service).inc()
-        if isinstance(error, BusUnavailable):
-            # While the bus is away nobody may have come as far as the rows, and it is then that they grow old.
-            with suppress(NijaError):
-                self._measure(await self._outbox.pending(BATCH))
         tell = log.error if self._failures % ALARM_AFTER == 0 else log.warning
         tell("outbox_waits", service=self._service, failures=self._failures, delay_s=delay, reason=str(error))
         # Nothing else looks at the rows now, and their age is what the alarm goes by.
