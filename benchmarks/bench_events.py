@@ -28,7 +28,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -178,9 +178,8 @@ async def listen(client: SocketClient, heard: dict[str, float]) -> None:
 async def to_sockets(folder: Path, env: dict[str, str], seconds: float) -> dict[str, float]:
     """Latencies from a trade's commit to its message, in milliseconds."""
     clock = SystemClock()
-    quiet = replace(TELLER)
     async with (
-        start_platform(folder, [NOTIFIER, quiet], clock=clock, env=env) as platform,
+        start_platform(folder, [NOTIFIER, TELLER], clock=clock, env=env) as platform,
         socket_server(platform, NOTIFIER.name) as server,
         asyncio.TaskGroup() as listening,
     ):

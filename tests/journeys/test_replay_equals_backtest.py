@@ -32,7 +32,7 @@ from nija_common.values.clock import SystemClock
 from nija_common.values.tiers import registration_defaults
 from nija_common.values.times import iso
 from nija_trading.adapters.candle_files import bundled_folder, load_file, load_folder
-from nija_trading.domain.apex.parameters import PROFILES, Parameters, RiskLevel
+from nija_trading.domain.apex.parameters import PROFILES, Limits, Parameters, RiskLevel
 from nija_trading.domain.apex.simulate import Simulation, simulate
 from nija_trading.domain.apex.step import Rulebook
 from nija_trading.domain.market.candles import Candles, timeframe_ms
@@ -70,18 +70,21 @@ class Case:
             (folder / f"{symbol}_{timeframe}.csv").write_text(text + "\n")
         return folder
 
+    @property
+    def limits(self) -> Limits:
+        """Those that a new account with these settings has."""
+        return limits_of(TradingSettings.model_validate(self.settings), registration_defaults(0)[0])
+
     def backtest(self, folder: Path) -> Simulation:
         """The runner's trades over the files, under the limits that a new account with these settings has."""
-        tier = registration_defaults(0)[0]
-        limits = limits_of(TradingSettings.model_validate(self.settings), tier)
-        rules = Rulebook(Parameters(), PROFILES[self.risk], limits, COINBASE)
+        rules = Rulebook(Parameters(), PROFILES[self.risk], self.limits, COINBASE)
         pairs = list(self.settings["allowed_pairs"])
         feeds = {symbol: candles for symbol, candles in load_folder(folder).items() if symbol in pairs}
         return simulate(feeds, rules, PAPER_CASH, pairs)
 
     def command(self, folder: Path) -> list[str]:
         """`nija backtest` over the same files under the same limits."""
-        limits = limits_of(TradingSettings.model_validate(self.settings), registration_defaults(0)[0])
+        limits = self.limits
         files = [next(folder.glob(f"{symbol}_*.csv")) for symbol in self.settings["allowed_pairs"]]
         bounds = {
             "--max-position-usd": None if limits.position_value is None else as_float(limits.position_value),

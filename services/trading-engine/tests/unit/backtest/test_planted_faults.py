@@ -90,7 +90,7 @@ CORE = {
     "a level is filled where it is touched": ("if price >= end:", "if price > end:"),
     "the stop comes after the ladder": ("        if end >= begin:", "        if end < begin:"),
     "a stop fills at the open of its leg": ("stop if stop < begin else begin", "begin"),
-    "a share is rounded up": ("left * shares[number] // ONE // step * step", "left * shares[number] // ONE + 1"),
+    "a share is rounded up": ("cut(part_of(left, shares[number]), rules.step)", "part_of(left, shares[number]) + 1"),
     "levels pay the taker's fee": (
         "left, start, high, rules, fees.maker, sales)",
         "left, start, high, rules, fees.taker, sales)",

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from nija_trading.domain.apex.guarding import first_stop_of
 from nija_trading.domain.apex.parameters import Limits, Parameters, RiskProfile
 from nija_trading.domain.apex.reasons import Denial
-from nija_trading.domain.matching.money import ONE, rate_units
+from nija_trading.domain.matching.money import ONE, fee_of, part_of, quantity_for, rate_units
 from nija_trading.domain.matching.terms import Venue
 
 
@@ -58,34 +58,33 @@ class Sizer:
         that this price, moved by the market order's cost, would buy.
         """
         equity, exposure, cash = room
-        left = equity * self._exposure // ONE - exposure
+        left = part_of(equity, self._exposure) - exposure
         if left <= 0 or left * ONE < equity * self._room:
             return Denial.EXPOSURE
-        return self._clamped(min(wanted, left, equity * self._cap // ONE, self._limit), cash, price, atr)
+        return self._clamped(min(wanted, left, part_of(equity, self._cap), self._limit), cash, price, atr)
 
     def flat(self, fraction: float, equity: int, price: float, atr: float) -> int | Denial:
         """`value` of an entry that wants `fraction` of the equity, where nothing is held or on its way."""
-        left = equity * self._exposure // ONE
+        left = part_of(equity, self._exposure)
         if left <= 0 or left * ONE < equity * self._room:
             return Denial.EXPOSURE
         rate = self._rates.get(fraction)
         if rate is None:
             rate = self._rates[fraction] = min(rate_units(fraction), self._exposure, self._cap)
-        value = equity * rate // ONE
+        value = part_of(equity, rate)
         return self._clamped(value if value < self._limit else self._limit, equity, price, atr)
 
     def _clamped(self, value: int, cash: int, price: float, atr: float) -> int | Denial:
         """The value, if the venue takes it, takes the exit at its stop too, and the cash suffices."""
         rules = self._rules
         entry = price * (1 + rules.market_cost)
-        step = rules.step
-        quantity = int(max(value, 0) / entry) // step * step
+        quantity = quantity_for(max(value, 0), entry, rules.step)
         worth = entry * quantity
         if worth * self._kept < self._plenty or quantity < rules.minimum_quantity:
-            if value < rules.minimum_cost or rules.refuses(quantity, round(worth)):
+            if value < rules.minimum_cost or rules.too_small(quantity, entry):
                 return Denial.BELOW_MINIMUM
             if rules.too_small(quantity, first_stop_of(entry, atr, self._params, rules)):
                 return Denial.EXIT_BELOW_MINIMUM
-        if value + round(value * self._taker) > cash:
+        if value + fee_of(value, self._taker) > cash:
             return Denial.INSUFFICIENT_CASH
         return value

@@ -17,7 +17,7 @@ from nija_trading.domain.apex import guarding
 from nija_trading.domain.apex.step import Rulebook
 from nija_trading.domain.backtest.result import Exit, TradeRecord
 from nija_trading.domain.backtest.tape import Cues, Tape
-from nija_trading.domain.matching.guarded import STOP, Sale, along_path, at_open, bought, rising, sold
+from nija_trading.domain.matching.guarded import STOP, Sale, along_path, at_open, bought, sold
 from nija_trading.domain.matching.money import rate_units
 from nija_trading.domain.matching.orders import Reason, first_stops, levels_prices
 from nija_trading.domain.matching.position import paid_for
@@ -38,8 +38,8 @@ class Walk:
     """A trade as it will go: its `record`, and its `fills`, the entry's first.
 
     A fill's `at` is twice its candle's place, and one more inside the candle. The first `booked` fills have come; they
-    have moved the cash `flow`. `total` is the flow of all fills; `least` and `most`
-    bound what the trade adds to the account's equity at any close, from before its entry on.
+    have moved the cash `flow`. `total` is the flow of all fills; `least` and `most` bound what the trade adds to the
+    account's equity at any close, from before its entry on.
     """
 
     __slots__ = ("booked", "fills", "flow", "least", "most", "record", "total")
@@ -82,7 +82,6 @@ class Walker:
         """
         tape, params, fees, market = self.tape, self.params, self.fees, self.market
         opens, high, low, close, shares = tape.open, tape.high, tape.low, tape.close, self.shares
-        maker = fees.maker
         index = self.cues.entries[candidate] + 1
         entry, quantity, cost, fee = bought(value, opens[index], market, fees.taker)
         whole = cost + fee
@@ -90,7 +89,7 @@ class Walker:
             return None
         stop, levels = self.stops[candidate], self.levels[candidate]
         floor = stop if stop < low[index] else low[index]
-        arm = top = entry * (1 + params.trailing_arm)
+        arm = top = guarding.armed_from(entry, params)
         armed, best, reason = False, -inf, _STOP_LOSS
         leave = self.cues.ends[candidate]
         last = leave + 1 if leave < len(low) else leave
@@ -117,13 +116,8 @@ class Walker:
                 number = len(fills) - 1
                 level = levels[number] if number < len(levels) else inf
             if left and (least <= stop or most > level):
-                if least > stop:
-                    left = rising(here * 2 + INSIDE, levels, shares, number, left, opened, most, market, maker, fills)
-                else:
-                    candle = opened, most, least, close[here]
-                    left = along_path(
-                        here * 2 + INSIDE, stop, levels, shares, number, left, *candle, market, fees, fills
-                    )
+                candle = opened, most, least, close[here]
+                left = along_path(here * 2 + INSIDE, stop, levels, shares, number, left, *candle, market, fees, fills)
                 number = len(fills) - 1
                 level = levels[number] if number < len(levels) else inf
             if left == 0:

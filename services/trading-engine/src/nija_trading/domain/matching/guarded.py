@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nija_trading.domain.matching.money import ONE
+from nija_trading.domain.matching.money import cut, fee_of, part_of, quantity_for, value_of
 from nija_trading.domain.matching.terms import FeeSchedule, MarketRules
 
 STOP = -1
@@ -36,17 +36,16 @@ def bought(value: int, price: float, rules: MarketRules, taker: float) -> tuple[
     Whether the venue takes it, and the cash suffices, is the caller's to ask.
     """
     paid = price * (1 + rules.market_cost)
-    step = rules.step
-    quantity = int(value / paid) // step * step
-    worth = round(paid * quantity)
-    return paid, quantity, worth, round(worth * taker)
+    quantity = quantity_for(value, paid, rules.step)
+    worth = value_of(paid, quantity)
+    return paid, quantity, worth, fee_of(worth, taker)
 
 
 def sold(at: int, number: int, quantity: int, price: float, rules: MarketRules, taker: float) -> Sale:
     """A sale at the market: the price moved against the seller by the market order's cost."""
     got = price * (1 - rules.market_cost)
-    value = round(got * quantity)
-    return at, number, got, quantity, value, round(value * taker)
+    value = value_of(got, quantity)
+    return at, number, got, quantity, value, fee_of(value, taker)
 
 
 def at_open(
@@ -124,23 +123,22 @@ def rising(
     Each sells its share of what remains, cut to the step: nothing where that is too small, all where the rest
     would be.
     """
-    step, least, worth = rules.step, rules.minimum_quantity, rules.minimum_cost
     for price in levels[number:]:
         if price >= end:
             return left
         if price < start:
             price = start
-        share = left * shares[number] // ONE // step * step
-        value = round(price * share)
-        if share <= 0 or share < least or value < worth:
+        share = cut(part_of(left, shares[number]), rules.step)
+        value = value_of(price, share)
+        if rules.refuses(share, value):
             sales.append((at, number, price, 0, 0, 0))
         else:
             rest = left - share
-            if rest <= 0 or rest < least or round(price * rest) < worth:
-                value = round(price * left)
-                sales.append((at, number, price, left, value, round(value * maker)))
+            if rules.too_small(rest, price):
+                value = value_of(price, left)
+                sales.append((at, number, price, left, value, fee_of(value, maker)))
                 return 0
-            sales.append((at, number, price, share, value, round(value * maker)))
+            sales.append((at, number, price, share, value, fee_of(value, maker)))
             left = rest
         number += 1
     return left

@@ -40,18 +40,23 @@ def fee_of(value: int, rate: float) -> int:
 
 
 def rate_units(rate: float) -> int:
-    """A rate in hundred-millionths, so that `amount * rate_units(rate) // ONE` is a part of an amount."""
+    """A rate in hundred-millionths, as `part_of` takes it."""
     return round(rate * ONE)
+
+
+def part_of(amount: int, rate: int) -> int:
+    """That rate, in hundred-millionths, of an amount, cut down to the unit."""
+    return amount * rate // ONE
 
 
 def portion(amount: int, rate: float) -> int:
     """`rate` of an amount, cut down to the unit; exact for rates of up to 8 decimals."""
-    return amount * round(rate * ONE) // ONE
+    return part_of(amount, rate_units(rate))
 
 
 def reaches(part: int, whole: int, rate: float) -> bool:
     """Whether `part` is at least `rate` of `whole`, without rounding."""
-    return part * ONE >= whole * round(rate * ONE)
+    return part * ONE >= whole * rate_units(rate)
 
 
 def cut(quantity: int, step: int) -> int:
