@@ -26,7 +26,13 @@ TAKE_OVER_S = 8.0
 def platform(tmp_path: Path, kafka_bootstrap: str, mongo_url: str, namespace: str) -> Iterator[Distributed]:
     # In real time no candle closes during the test: no stop ends a position that the test looks for.
     with Distributed(
-        tmp_path, kafka=kafka_bootstrap, mongo=mongo_url, namespace=namespace, workers=2, env={"NIJA_SPEED": "1"}
+        tmp_path,
+        kafka=kafka_bootstrap,
+        mongo=mongo_url,
+        namespace=namespace,
+        workers=2,
+        own_files=True,  # the workers' store is what matters here
+        env={"NIJA_SPEED": "1"},
     ) as distributed:
         yield distributed
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import structlog
 
-from nija_common.telemetry.logging import REDACTED, redact
+from nija_common.telemetry.logging import REDACTED, configure_logging, redact
 
 CANARY = "Copper-Meadow-Station-42"
 TOKEN = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ1c3JfMSJ9.c2lnbmF0dXJl"
@@ -40,3 +41,13 @@ def test_a_jwt_inside_text_is_blanked() -> None:
 def test_the_rest_stays() -> None:
     event = {"event": "request", "status": 200, "route": "/api/v1/auth/login", "known": True}
     assert redact(None, "info", dict(event)) == event
+
+
+def test_a_logger_keeps_to_the_configuration_whichever_it_first_wrote_under() -> None:
+    log = structlog.get_logger("kept")
+    configure_logging("debug")
+    log.info("early")
+    configure_logging("warning")
+    with structlog.testing.capture_logs() as lines:
+        log.warning("late")
+    assert [line["event"] for line in lines] == ["late"]

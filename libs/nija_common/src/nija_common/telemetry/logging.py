@@ -80,19 +80,28 @@ class Seldom(logging.Filter):
         return True
 
 
+_SHARED: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    _with_story,
+    structlog.processors.format_exc_info,
+    redact,
+]
+# One list for the life of the process: a logger keeps the list of its first line, and has to see what is put into it
+# later (a second call of `configure_logging`, `structlog.testing.capture_logs`).
+_PROCESSORS: list[Any] = [
+    structlog.stdlib.filter_by_level,
+    *_SHARED,
+    structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+]
+
+
 def configure_logging(level: str) -> None:
-    """Sets up structlog and routes the standard library's loggers through the same lines."""
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _with_story,
-        structlog.processors.format_exc_info,
-        redact,
-    ]
+    """Sets up structlog and routes the standard library's loggers through the same lines. May be called again."""
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=_PROCESSORS,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -101,7 +110,7 @@ def configure_logging(level: str) -> None:
     handler.addFilter(Seldom("aiokafka", 10.0))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=_SHARED,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(),

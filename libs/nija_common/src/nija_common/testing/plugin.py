@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import structlog
 from hypothesis import HealthCheck, settings
 
 from nija_common.telemetry.logging import configure_logging
@@ -42,10 +41,8 @@ __all__ = [
 
 
 def pytest_configure() -> None:
-    """Logs of the code under test are the product's own lines; a logger looks at the configuration at each line, so
-    that a test may capture them whatever was logged before."""
+    """Logs of the code under test are the product's own lines."""
     configure_logging("warning")
-    structlog.configure(cache_logger_on_first_use=False)
     # How fast the machine makes an input says nothing about the code under test.
     settings.register_profile("nija", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("nija")
