@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 
 import orjson
 
@@ -34,11 +35,9 @@ class Bell:
         """Returns once it has rung more than `count` times, at the latest after `timeout_s`."""
         if self.count > count:
             return
-        timer = asyncio.get_running_loop().call_later(timeout_s, (rung := self._rung).set)
-        try:
-            await rung.wait()
-        finally:
-            timer.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._rung.wait()
 
 
 class SqliteOutbox:
