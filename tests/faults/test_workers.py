@@ -13,7 +13,7 @@ import pytest
 from nija_common.testing.client import ApiClient
 from nija_common.testing.platforms import Distributed, wait_for
 
-USERS = 8
+USERS = 4
 PATIENCE_S = 120.0
 """MongoDB's wire is slow where the machine is busy; how fast a take-over is, is measured against an undisturbed round."""
 LEASE_S = 10.0

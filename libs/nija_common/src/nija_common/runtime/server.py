@@ -39,7 +39,9 @@ def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
     `shared`: other processes of the same user may listen there too, if they all say so; the kernel spreads connections.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # Named, or asyncio takes it for no TCP and leaves Nagle's algorithm on: the second write of an answer would wait
+    # for the client's delayed acknowledgement of the first, 40 ms.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
