@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -20,11 +21,15 @@ from nija_common.storage.port import Outbox, Storage
 from nija_common.storage.sqlite import SqliteDatabase
 from nija_common.values.clock import ManualClock
 
+LONG = os.environ.get("NIJA_TEST_LONG") == "1"
+
 
 class StorageBackend(ABC):
-    """A store under test. `lease_ttl_ms` and `window_ms`: lengths that a test can work within and wait for."""
+    """A store under test. `lease_ttl_ms` and `window_ms`: lengths that a test can work within and wait for; `at_once`:
+    as many writers as it has time for."""
 
     lease_ttl_ms: int
+    at_once: int
     window_ms: int
 
     @abstractmethod
@@ -74,6 +79,7 @@ class SqliteStorageBackend(StorageBackend):
     def __init__(self, path: Path, *, outbox: bool) -> None:
         self.clock = ManualClock()
         self.lease_ttl_ms = 10_000
+        self.at_once = 50
         self.window_ms = 60_000
         self._path = path
         self._outbox = outbox
@@ -152,6 +158,7 @@ class MongoStorageBackend(StorageBackend):
 
     def __init__(self, url: str, namespace: str) -> None:
         self.lease_ttl_ms = 300
+        self.at_once = 50 if LONG else 15  # the wire is slow
         self.window_ms = 1_000
         self._url = url
         self._namespace = namespace

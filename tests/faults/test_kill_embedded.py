@@ -18,7 +18,7 @@ from nija_common.testing.client import ApiClient
 from nija_common.testing.platforms import Embedded, run_nija, wait_for
 
 SEEDS = (1, 2, 3) if os.environ.get("NIJA_TEST_LONG") == "1" else (1,)
-KILLS = 10
+KILLS = 10 if os.environ.get("NIJA_TEST_LONG") == "1" else 6
 USERS = 4
 
 

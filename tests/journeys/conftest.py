@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,17 @@ SPEED = "7200"
 
 
 @pytest.fixture(
-    params=["embedded", pytest.param("distributed", marks=[pytest.mark.kafka, pytest.mark.mongo])],
+    params=[
+        "embedded",
+        pytest.param(
+            "distributed",
+            marks=[
+                pytest.mark.kafka,
+                pytest.mark.mongo,
+                pytest.mark.skipif(os.environ.get("NIJA_TEST_LONG") != "1", reason="NIJA_TEST_LONG=1 runs it"),
+            ],
+        ),
+    ],
 )
 def platform(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Embedded | Distributed]:
     """A running platform that replays the bundled candles."""
