@@ -38,7 +38,10 @@ test: setup ## Run every test (ARGS="-k word" chooses; Kafka, MongoDB's wire and
 	@$(BIN)/python -m nija_common.testing.kafka
 	@$(BIN)/python -m nija_common.testing.stripe_mock
 	@$(BIN)/python scripts/check_manifests.py --tools
-	@$(BIN)/pytest -n $(JOBS) $(ARGS)
+	@# Temporary folders lie in memory where there is room: thousands of commits need not wait for a disk.
+	@room=$$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 {print $$4}'); \
+	if [ "$${room:-0}" -gt 4000000 ]; then export PYTEST_DEBUG_TEMPROOT="$${PYTEST_DEBUG_TEMPROOT:-/dev/shm}"; fi; \
+	exec $(BIN)/pytest -n $(JOBS) $(ARGS)
 
 check: setup ## Lint, format, types, import directions, Kubernetes manifests (all of them, also after one has failed)
 	@$(MAKE) --no-print-directory --keep-going check-lint check-format check-imports check-types check-engine-types \

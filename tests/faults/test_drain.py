@@ -98,6 +98,7 @@ class Sockets:
                 await connection.recv()
         except ConnectionClosed:
             self.codes.append(connection.close_code)
+            await connection.wait_closed()
 
     async def _opened(self, token: str) -> ClientConnection:
         """Signed in. A gateway that is told to come back later (1013) is asked again, as clients do."""

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -148,6 +149,14 @@ class Caller:
             self._stream[1].close()
             self._stream = None
 
+    async def closed(self) -> None:
+        """Closes the connection and waits for it: its event loop may end at once."""
+        if self._stream is not None:
+            _, writer = self._stream
+            self.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
 
 Next = Callable[[int], Call | None]
 """The next request of caller number N; None lets it rest for a moment."""
@@ -207,7 +216,7 @@ class Load:
             due = max(due + pause_s, time.monotonic() - pause_s)
             if call.outcome != "answered":
                 await asyncio.sleep(AGAIN_S)
-        caller.close()
+        await caller.closed()
 
     def outcomes(self) -> Counter[str]:
         """How many of each: the status of an answer with its error code, or the outcome."""
