@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import gzip
 import re
-import zlib
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
+
+from isal import igzip, igzip_lib
 
 from nija_trading.adapters import parquet_files
 from nija_trading.adapters.candle_cache import CandleCache
@@ -121,7 +122,7 @@ def _parsed(path: Path, content: bytes, length: int) -> Parsed:
             raise CandleFileError(f"{path}: {error}") from error
     if path.name.endswith(".gz"):
         try:
-            content = gzip.decompress(content)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            content = igzip.decompress(content)  # type: ignore[no-untyped-call]
+        except (EOFError, gzip.BadGzipFile, igzip_lib.IsalError) as error:  # type: ignore[misc]  # its stub has it as a value
             raise CandleFileError(f"{path}: the gzip data is cut off or damaged ({error})") from error
     return parse(content, length)

@@ -7,10 +7,10 @@ same values and names each line that cannot be right. Nothing is repaired here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
-import orjson
+import simdjson
 from numpy.typing import NDArray
 
 from nija_trading.domain.market.candles import Candles, Floats, Ints
@@ -18,12 +18,15 @@ from nija_trading.domain.market.candles import Candles, Floats, Ints
 COLUMNS = ("timestamp_ms", "open", "high", "low", "close", "volume")
 HEADER = ",".join(COLUMNS)
 
-_PLAIN = b"0123456789.eE-,\n"
+_NOT_PLAIN = (b" ", b"\t", b"\r", b"[", b"{")
+"""What JSON allows around and instead of numbers; it refuses whatever else is none."""
 _PIECE = 1 << 17
 """Text is parsed in pieces of about so many bytes: the memory of one serves the next."""
 _COMMA, _NEWLINE = 44, 10
 _LONGEST_TIME = 15
 _LATEST = 10.0**_LONGEST_TIME
+_POWERS = np.array([0.0, *(10.0**digits for digits in range(1, _LONGEST_TIME + 1))])
+"""Numbers of n digits are below `_POWERS[n]`, and not below `_POWERS[n - 1]`."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -89,17 +92,22 @@ def _at_once(data: bytes) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats]
     header, _, body = data.partition(b"\n")
     names = header.decode("latin-1").split(",")
     body = body.rstrip(b"\n")
-    if not body or not set(COLUMNS) <= set(names) or len(set(names)) < len(names) or body.translate(None, _PLAIN):
+    if (
+        not body
+        or not set(COLUMNS) <= set(names)
+        or len(set(names)) < len(names)
+        or any(mark in body for mark in _NOT_PLAIN)
+    ):
         return None
     if b"-" in body and (b",-" in body or b"\n-" in body or body.startswith(b"-")):
         return None
     at = names.index("timestamp_ms")
     every = np.empty((body.count(b"\n") + 1) * len(names), dtype=np.float64)
-    done = start = 0
+    parser, done, start = simdjson.Parser(), 0, 0
     while start < len(body):
         end = body.find(b"\n", start + _PIECE)
         piece = body[start : end if end >= 0 else len(body)]
-        numbers = _numbers(piece, len(names), at)
+        numbers = _numbers(parser, piece, len(names), at)
         if numbers is None:
             return None
         every[done : done + len(numbers)] = numbers
@@ -112,18 +120,33 @@ def _at_once(data: bytes) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats]
     return times, opened, high, low, close, volume
 
 
-def _numbers(piece: bytes, width: int, at: int) -> list[float] | None:
+def _numbers(parser: simdjson.Parser, piece: bytes, width: int, at: int) -> Floats | None:
     """The numbers of whole rows, one after another; None unless each row has `width`, a whole one at `at`."""
     text = np.frombuffer(piece, dtype=np.uint8)
-    separators = text[np.flatnonzero(text <= _COMMA)]  # of the plain characters these are the comma and the line's end
+    places = np.flatnonzero(text <= _COMMA)  # of the plain characters these are the comma and the line's end
+    separators = text[places]
     ends = separators[width - 1 :: width] == _NEWLINE
     if len(separators) % width != width - 1 or not ends.all() or np.count_nonzero(separators == _NEWLINE) != len(ends):
         return None
     try:
-        flat: list[float] = orjson.loads(b"[" + piece.replace(b"\n", b",") + b"]")
-    except orjson.JSONDecodeError:
+        numbers = cast(simdjson.Array, parser.parse(b"[" + piece.replace(b"\n", b",") + b"]"))
+        flat: Floats = np.frombuffer(numbers.as_buffer(of_type="d"))
+    except (TypeError, ValueError):  # the one for a text, a truth value or null
         return None
-    return flat if set(map(type, flat[at::width])) == {int} else None
+    edges = np.concatenate(([-1], places, [len(piece)]))
+    begins, ends = edges[at:-1:width] + 1, edges[at + 1 :: width]
+    return flat if _whole(piece, begins, ends, flat[at::width]) else None
+
+
+def _whole(piece: bytes, begins: Ints, ends: Ints, values: Floats) -> bool:
+    """Whether the text of each of these numbers is digits alone, up to `_LONGEST_TIME` of them."""
+    if b"e" in piece or b"E" in piece:
+        return all(piece[begin:end].isdigit() for begin, end in zip(begins.tolist(), ends.tolist(), strict=True))
+    # Without exponents a number that has a point is longer than its whole part is.
+    lengths = ends - begins
+    if lengths.max() > _LONGEST_TIME:
+        return False
+    return bool((values >= _POWERS[lengths - 1]).all() and (values < _POWERS[lengths]).all())
 
 
 def _row_by_row(data: bytes, timeframe_ms: int) -> Parsed:

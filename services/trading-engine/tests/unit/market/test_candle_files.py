@@ -96,6 +96,14 @@ def test_a_cut_off_gzip_file_is_refused(tmp_path: Path, keep: int) -> None:
         load_file(path, "1h")
 
 
+@pytest.mark.parametrize("at", [12, -6, -2], ids=["data", "checksum", "length"])
+def test_a_damaged_gzip_file_is_refused(tmp_path: Path, at: int) -> None:
+    damaged = bytearray(gzip.compress(GOOD.encode() * 3))
+    damaged[at] ^= 0xFF
+    with pytest.raises(CandleFileError, match="cut off or damaged"):
+        load_file(write(tmp_path, bytes(damaged), "BTC-USD_1h.csv.gz"), "1h")
+
+
 def test_text_with_a_gzip_name_and_a_missing_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CandleFileError, match="damaged"):
         load_file(write(tmp_path, GOOD, "BTC-USD_1h.csv.gz"), "1h")

@@ -9,8 +9,9 @@ the live engine goes over each close.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, chain
+from operator import itemgetter, neg, sub
 
 import numpy as np
 
@@ -149,14 +150,15 @@ class Ledger:
         """Bring `cash_after` and the journals up to what is booked."""
         unwritten = self.unwritten
         if len(self.journals) == 1 and unwritten:
-            unwritten = [(unwritten[0][0], [fill for _, fills in unwritten for fill in fills])]
+            unwritten = [(unwritten[0][0], list(chain.from_iterable(map(itemgetter(1), unwritten))))]
         for journal, fills in unwritten:
             places = journal.tape.step_of
-            candles = [fill[0] >> 1 for fill in fills]
+            moments, _, _, sold, values, fees = zip(*fills, strict=True)
+            candles = [at >> 1 for at in moments]
             self.cash_steps += candles if isinstance(places, range) else [places[candle] for candle in candles]
-            self.cash_after += _added(self.cash_after[-1], [fill[4] - fill[5] for fill in fills])
+            self.cash_after += _added(self.cash_after[-1], map(sub, values, fees))
             journal.candles += candles
-            journal.quantities += _added(journal.quantities[-1], [-fill[3] for fill in fills])
+            journal.quantities += _added(journal.quantities[-1], map(neg, sold))
         self.unwritten.clear()
 
     # -- equity ------------------------------------------------------------------------------------------
@@ -280,7 +282,7 @@ class Ledger:
         self.exact = step
 
 
-def _added(start: int, changes: list[int]) -> list[int]:
+def _added(start: int, changes: Iterable[int]) -> list[int]:
     """What each change leaves, one after another."""
     return list(accumulate(changes, initial=start))[1:]
 

@@ -113,15 +113,19 @@ class Walker:
                 top = most
             if (opened <= stop or opened > level) and here > index:
                 left = at_open(here * 2, stop, levels, shares, number, left, opened, market, fees, fills)
+                if left == 0:
+                    break
                 number = len(fills) - 1
                 level = levels[number] if number < len(levels) else inf
-            if left and (least <= stop or most > level):
-                candle = opened, most, least, close[here]
-                left = along_path(here * 2 + INSIDE, stop, levels, shares, number, left, *candle, market, fees, fills)
+            if least <= stop or most > level:
+                at, ended = here * 2 + INSIDE, close[here]
+                left = along_path(
+                    at, stop, levels, shares, number, left, opened, most, least, ended, market, fees, fills
+                )
+                if left == 0:
+                    break
                 number = len(fills) - 1
                 level = levels[number] if number < len(levels) else inf
-            if left == 0:
-                break
             if armed:
                 if close[here] > best:
                     best = close[here]
@@ -140,13 +144,11 @@ class Walker:
         times = tape.time_ms
         exits = [
             _new(Exit, (times[at >> 1], price, share, cut, _TAKE_PROFIT if number >= 0 else reason))
-            for at, number, price, share, _, cut in fills
-            if share > 0
+            for at, number, price, share, _, cut in fills[1:]
+            if share
         ]
-        paid = earned = 0
-        for _, _, _, _, worth, cut in fills:
-            earned += worth
-            paid += cut
+        _, _, _, _, values, cuts = zip(*fills, strict=True)
+        earned, paid = sum(values), sum(cuts)
         lowest = floor
         ended_ms: int | None = None
         why: Reason | None = None
