@@ -1,12 +1,17 @@
 """One socket from handshake to close: a reader that handles messages in order, and a writer that empties the outbox.
 
-Only the writer sends, so whoever has news never waits for this client. It sends at once what comes after a
-pause, then collects for a few milliseconds: many small frames become few writes.
+Whoever has news never waits for this client. What comes after a pause is sent in the event loop's next turn; then news
+are collected for a few milliseconds, so many small frames become few writes. While the client takes what it is given,
+that is one call a turn (`_pass_on`); a task waits for those that do not, and closes (`_write`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from contextvars import copy_context
 from itertools import chain, repeat
 from typing import Any
 
@@ -23,6 +28,8 @@ from nija_common.telemetry.metrics import (
     SOCKET_MESSAGES,
     SOCKETS_OPEN,
 )
+from nija_common.telemetry.spans import is_recorded
+from nija_notifier.api.outlet import outlet
 from nija_notifier.deps import Deps
 from nija_notifier.domain.hub import Book, Connection
 from nija_notifier.domain.messages import (
@@ -38,11 +45,12 @@ from nija_notifier.domain.messages import (
     subscribed,
     unsubscribed,
 )
-from nija_notifier.domain.outbox import SLOW, Closing, Origin, Outbox
+from nija_notifier.domain.outbox import SLOW, Closing, Origin, Outbox, Waiting
 from nija_notifier.handlers.books import load_book
 from nija_notifier.handlers.catching_up import catch_up
 
 log = structlog.get_logger(__name__)
+_lines = logging.getLogger(__name__)
 tracer = trace.get_tracer("nija.sockets")
 
 TOO_BIG = 1009
@@ -53,8 +61,6 @@ LAST_FRAME_S = 0.5
 """How long it may take to take the close, at least."""
 LOAD_AGAIN_S = (0.25, 0.5, 1.0, 2.0, 5.0)
 """Pauses between the tries to load a book; the last one goes on."""
-LOOK_AFTER_FRAMES = 64
-"""How often, while it sends, a writer puts the time-out for a stalled reader off."""
 
 _SENT = {kind: SOCKET_MESSAGES.labels(kind) for kind in ("answers", "trades", "positions", "alerts")}
 
@@ -62,10 +68,11 @@ _SENT = {kind: SOCKET_MESSAGES.labels(kind) for kind in ("answers", "trades", "p
 class Session:
     """The protocol of one connection. `run` returns when it is closed."""
 
-    def __init__(self, deps: Deps, receive: Any, send: Any) -> None:
+    def __init__(self, deps: Deps, scope: Any, receive: Any, send: Any) -> None:
         self._deps = deps
         self._receive = receive
         self._send = send
+        self._outlet = outlet(scope, send)
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._reading: asyncio.Timeout | None = None
@@ -74,6 +81,13 @@ class Session:
         self._resuming: asyncio.Task[None] | None = None
         self._drained = asyncio.Event()
         self._close_by = 0.0
+        self._turn: asyncio.Handle | None = None
+        # A turn is planned by whoever has news, and is no part of their story.
+        self._context = copy_context()
+        self._not_before = 0.0
+        self._waits = False
+        self._broken = False
+        self._pause_s = deps.settings.sockets.flush_ms / 1000
         self._outbox = Outbox(deps.settings.sockets.buffer_bytes, self._wake)
         self._connection = Connection(self._outbox, deps.clock.monotonic())
 
@@ -95,6 +109,8 @@ class Session:
                             task.cancel()
         finally:
             self._deps.hub.disconnected(self._connection)
+            if self._turn is not None:
+                self._turn.cancel()
             SOCKETS_OPEN.dec()
 
     # Reading
@@ -169,8 +185,8 @@ class Session:
                 self._deps.hub.unfollow(self._connection, channel)
                 self._answer(unsubscribed(channel))
 
-    def _answer(self, frame: str) -> None:
-        self._outbox.say("answers", frame)
+    def _answer(self, frame: bytes) -> None:
+        self._outbox.say(Waiting("answers", frame))
 
     def _load(self, book: Book, tasks: asyncio.TaskGroup) -> None:
         if self._loading is not None:
@@ -208,67 +224,102 @@ class Session:
 
     def _wake(self) -> None:
         """The outbox has news. A close does not wait behind a client that takes nothing."""
-        self._news.set()
         closing = self._outbox.closing
         if closing is None:
+            if self._turn is None and not self._waits:
+                self._plan_turn()
             return
+        self._news.set()
         self._close_by = self._loop.time() + CLOSE_S
         if self._sending is not None:
             self._sending.reschedule(self._loop.time() if closing.code == SLOW else self._close_by)
 
+    def _plan_turn(self) -> None:
+        if self._loop.time() < self._not_before:
+            self._turn = self._loop.call_at(self._not_before, self._pass_on, context=self._context)
+        else:
+            self._turn = self._loop.call_soon(self._pass_on, context=self._context)
+
+    def _pass_on(self) -> None:
+        """Sends whatever waits; where the client has no room, or something is wrong, the task goes on."""
+        self._turn = None
+        if self._outbox.closing is not None:
+            return
+        try:
+            while told := self._outlet.pass_on(self._outbox):
+                self._count(told)
+        except (OSError, RuntimeError) as error:
+            self._lost(error)
+            self._broken = True
+        self._drained.set()
+        self._not_before = self._loop.time() + self._pause_s
+        if self._broken or not self._outbox.empty:
+            self._waits = True
+            self._news.set()
+
     async def _write(self) -> None:
-        """Sends whatever waits, then the close; afterwards reading ends as well."""
+        """Waits for a client that does not take what it is given, and sends the close; afterwards reading ends as well."""
         try:
             while self._outbox.closing is None:
                 await self._news.wait()
                 self._news.clear()
+                if self._broken:
+                    return
                 await self._flush(self._deps.settings.sockets.stall_seconds)
-                if self._outbox.closing is None:
-                    await asyncio.sleep(self._deps.settings.sockets.flush_ms / 1000)
+                self._waits = False
+                self._not_before = self._loop.time() + self._pause_s
             await self._flush(self._close_by - self._loop.time())
             await self._close(self._outbox.closing)
         except (OSError, RuntimeError) as error:
-            # The client has gone, or the server has closed (too big a frame, no answer to pings) and refuses to send.
-            log.debug("socket_gone", reason=type(error).__name__)
+            self._lost(error)
         finally:
             if self._reading is not None:
                 self._reading.reschedule(self._loop.time())
 
+    def _lost(self, error: Exception) -> None:
+        """The client has gone, or the server has closed (too big a frame, no answer to pings) and refuses to send."""
+        log.debug("socket_gone", reason=type(error).__name__)
+
     async def _flush(self, stall_s: float) -> None:
         """Sends what waits. A client that takes nothing for that long is closed as slow."""
-        count = 0
+        stalled = False
         try:
             async with asyncio.timeout(stall_s) as self._sending:
-                while (waiting := self._outbox.next()) is not None:
-                    kind, frame, origin = waiting
-                    if origin is None:
-                        await self._send({"type": "websocket.send", "text": frame})
-                    else:
-                        await self._tell(frame, origin)
-                    _SENT[kind].inc()
-                    count += 1
-                    if count % LOOK_AFTER_FRAMES == 0 and self._outbox.closing is None:
+                while not self._outbox.empty:
+                    self._count(await self._outlet.send(self._outbox))
+                    self._drained.set()
+                    if self._outbox.closing is None:
                         self._sending.reschedule(self._loop.time() + stall_s)
         except TimeoutError:
-            self._outbox.close(SLOW, "The connection takes nothing; connect again.")
+            stalled = True
         finally:
             self._sending = None
             self._drained.set()
+        if stalled:
+            self._outbox.close(SLOW, "The connection takes nothing; connect again.")
 
-    async def _tell(self, frame: str, origin: Origin) -> None:
-        """Sends what an event has brought about: the last span of its trace."""
-        carrier = {} if origin.traceparent is None else {"traceparent": origin.traceparent}
+    def _count(self, told: Sequence[Waiting]) -> None:
+        """What has been handed to the server: the metrics, and of an event the last span of its trace."""
+        for kind, count in Counter([waiting.kind for waiting in told]).items():
+            _SENT[kind].inc(count)
+        for waiting in told:
+            if waiting.origin is not None:
+                self._told(waiting.origin)
+
+    def _told(self, origin: Origin) -> None:
+        age_s = max(0.0, (self._deps.clock.now_ms() - origin.time_ms) / 1000)
+        SOCKET_DELIVERY_SECONDS.observe(age_s)
+        if not (is_recorded(origin.traceparent) or _lines.isEnabledFor(logging.DEBUG)):
+            return
         claims = self._connection.claims
+        user_id = None if claims is None else claims.user_id
+        carrier = {} if origin.traceparent is None else {"traceparent": origin.traceparent}
         with tracer.start_as_current_span(
             "send /ws/v1",
             context=propagate.extract(carrier),
             kind=SpanKind.PRODUCER,
             attributes={"messaging.operation.name": "send", "messaging.message.id": origin.event_id},
         ):
-            await self._send({"type": "websocket.send", "text": frame})
-            age_s = max(0.0, (self._deps.clock.now_ms() - origin.time_ms) / 1000)
-            SOCKET_DELIVERY_SECONDS.observe(age_s)
-            user_id = None if claims is None else claims.user_id
             told = {"event_id": origin.event_id, "request_id": origin.request_id, "user_id": user_id}
             log.debug("told", **told, ms=round(age_s * 1000))
 
@@ -281,6 +332,7 @@ class Session:
                 await self._send({"type": "websocket.close", "code": closing.code, "reason": closing.reason[:120]})
         except TimeoutError:
             log.info("socket_close_not_taken", code=closing.code)
+            self._outlet.abort()
 
 
 def _bytes_of(message: Any) -> bytes:

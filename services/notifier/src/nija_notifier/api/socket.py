@@ -23,7 +23,7 @@ def sockets(deps: Deps) -> AsgiApp:
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "websocket" and scope["path"] == PATH:
-            await Session(deps, receive, send).run()
+            await Session(deps, scope, receive, send).run()
         elif scope["type"] == "websocket":
             await receive()
             await _refuse(scope, send, nothing, deps.clock.now_ms())
