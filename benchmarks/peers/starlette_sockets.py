@@ -39,7 +39,7 @@ async def obey(sock: socket.socket) -> None:
         count, size = map(int, line.split())
         for _ in range(count):
             text = json.dumps({"type": "alert", "data": "x" * (size - 29)})
-            for websocket in list(CONNECTED):
+            for websocket in CONNECTED:
                 await websocket.send_text(text)
 
 

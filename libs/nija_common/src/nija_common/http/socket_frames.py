@@ -14,7 +14,6 @@ from typing import Any, Protocol, cast
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
-from websockets.protocol import OPEN
 
 EXTENSION = "nija.frames"
 
@@ -22,10 +21,8 @@ EXTENSION = "nija.frames"
 class FrameWriter(Protocol):
     """What the extension gives, for an accepted socket."""
 
-    @property
-    def has_room(self) -> bool:
-        """Whether the client takes what it is given, as far as the transport's buffer tells."""
-        ...
+    has_room: bool
+    """Whether the client takes what it is given, as far as the transport's buffer tells."""
 
     async def room(self) -> None:
         """Returns when there is room, or the connection is lost."""
@@ -50,6 +47,8 @@ def writer_of(scope: MutableMapping[str, Any]) -> FrameWriter | None:
 class FramesProtocol(WebSocketsSansIOProtocol):
     """For `uvicorn.Config(ws=...)`."""
 
+    has_room = True
+
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if not self.close_sent:
@@ -57,21 +56,29 @@ class FramesProtocol(WebSocketsSansIOProtocol):
             extensions: Any = self.scope["extensions"]
             extensions[EXTENSION] = {"writer": self}
 
-    @property
-    def has_room(self) -> bool:
-        return self.writable.is_set()
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.has_room = False
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.has_room = True
 
     async def room(self) -> None:
         await self.writable.wait()
 
     def write_frames(self, frames: bytes) -> None:
-        if self.disconnected:
-            raise ClientDisconnected
         if self.close_sent or not self.handshake_complete:
             raise RuntimeError("frames can be sent between accepting a socket and closing it")
-        if self.conn.state is not OPEN:
+        if self.disconnected or self.transport.is_closing():
+            # A client that says goodbye is answered, and the transport closed, in one go.
             raise ClientDisconnected
         self.transport.write(frames)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        # Whoever waits for room finds out.
+        self.has_room = True
 
     def abort(self) -> None:
         self.transport.abort()

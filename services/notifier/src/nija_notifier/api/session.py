@@ -1,17 +1,14 @@
 """One socket from handshake to close: a reader that handles messages in order, and a writer that empties the outbox.
 
-Whoever has news never waits for this client. What comes after a pause is sent in the event loop's next turn; then news
-are collected for a few milliseconds, so many small frames become few writes. While the client takes what it is given,
-that is one call a turn (`_pass_on`); a task waits for those that do not, and closes (`_write`).
+Whoever has news never waits for this client. While it takes what it is given, it is told in rounds (`rounds.py`); a task
+waits for a client that does not, and closes (`_write`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Sequence
-from contextvars import copy_context
 from itertools import chain, repeat
 from typing import Any
 
@@ -25,11 +22,11 @@ from nija_common.telemetry.metrics import (
     RATE_LIMIT_REFUSALS,
     SOCKET_CLOSES,
     SOCKET_DELIVERY_SECONDS,
-    SOCKET_MESSAGES,
     SOCKETS_OPEN,
 )
 from nija_common.telemetry.spans import is_recorded
 from nija_notifier.api.outlet import outlet
+from nija_notifier.api.rounds import Rounds, Sent, count_sent
 from nija_notifier.deps import Deps
 from nija_notifier.domain.hub import Book, Connection
 from nija_notifier.domain.messages import (
@@ -62,13 +59,11 @@ LAST_FRAME_S = 0.5
 LOAD_AGAIN_S = (0.25, 0.5, 1.0, 2.0, 5.0)
 """Pauses between the tries to load a book; the last one goes on."""
 
-_SENT = {kind: SOCKET_MESSAGES.labels(kind) for kind in ("answers", "trades", "positions", "alerts")}
-
 
 class Session:
     """The protocol of one connection. `run` returns when it is closed."""
 
-    def __init__(self, deps: Deps, scope: Any, receive: Any, send: Any) -> None:
+    def __init__(self, deps: Deps, rounds: Rounds, scope: Any, receive: Any, send: Any) -> None:
         self._deps = deps
         self._receive = receive
         self._send = send
@@ -81,13 +76,11 @@ class Session:
         self._resuming: asyncio.Task[None] | None = None
         self._drained = asyncio.Event()
         self._close_by = 0.0
-        self._turn: asyncio.Handle | None = None
-        # A turn is planned by whoever has news, and is no part of their story.
-        self._context = copy_context()
-        self._not_before = 0.0
-        self._waits = False
+        self._rounds = rounds
+        self.not_before = 0.0
+        self._busy = False
+        """Has joined a round, or its task is sending."""
         self._broken = False
-        self._pause_s = deps.settings.sockets.flush_ms / 1000
         self._outbox = Outbox(deps.settings.sockets.buffer_bytes, self._wake)
         self._connection = Connection(self._outbox, deps.clock.monotonic())
 
@@ -109,8 +102,6 @@ class Session:
                             task.cancel()
         finally:
             self._deps.hub.disconnected(self._connection)
-            if self._turn is not None:
-                self._turn.cancel()
             SOCKETS_OPEN.dec()
 
     # Reading
@@ -226,36 +217,28 @@ class Session:
         """The outbox has news. A close does not wait behind a client that takes nothing."""
         closing = self._outbox.closing
         if closing is None:
-            if self._turn is None and not self._waits:
-                self._plan_turn()
+            if not self._busy:
+                self._busy = True
+                self._rounds.join(self)
             return
         self._news.set()
         self._close_by = self._loop.time() + CLOSE_S
         if self._sending is not None:
             self._sending.reschedule(self._loop.time() if closing.code == SLOW else self._close_by)
 
-    def _plan_turn(self) -> None:
-        if self._loop.time() < self._not_before:
-            self._turn = self._loop.call_at(self._not_before, self._pass_on, context=self._context)
-        else:
-            self._turn = self._loop.call_soon(self._pass_on, context=self._context)
-
-    def _pass_on(self) -> None:
+    def take_turn(self, sent: Sent) -> None:
         """Sends whatever waits; where the client has no room, or something is wrong, the task goes on."""
-        self._turn = None
         if self._outbox.closing is not None:
             return
         try:
-            while told := self._outlet.pass_on(self._outbox):
-                self._count(told)
+            self._count(self._outlet.pass_on(self._outbox), sent)
         except (OSError, RuntimeError) as error:
             self._lost(error)
             self._broken = True
-        self._drained.set()
-        self._not_before = self._loop.time() + self._pause_s
         if self._broken or not self._outbox.empty:
-            self._waits = True
             self._news.set()
+        else:
+            self._busy = False
 
     async def _write(self) -> None:
         """Waits for a client that does not take what it is given, and sends the close; afterwards reading ends as well."""
@@ -266,8 +249,8 @@ class Session:
                 if self._broken:
                     return
                 await self._flush(self._deps.settings.sockets.stall_seconds)
-                self._waits = False
-                self._not_before = self._loop.time() + self._pause_s
+                self._busy = False
+                self.not_before = self._rounds.pause_from(self._loop.time())
             await self._flush(self._close_by - self._loop.time())
             await self._close(self._outbox.closing)
         except (OSError, RuntimeError) as error:
@@ -286,8 +269,9 @@ class Session:
         try:
             async with asyncio.timeout(stall_s) as self._sending:
                 while not self._outbox.empty:
-                    self._count(await self._outlet.send(self._outbox))
-                    self._drained.set()
+                    sent = Sent(int)
+                    self._count(await self._outlet.send(self._outbox), sent)
+                    count_sent(sent)
                     if self._outbox.closing is None:
                         self._sending.reschedule(self._loop.time() + stall_s)
         except TimeoutError:
@@ -298,13 +282,14 @@ class Session:
         if stalled:
             self._outbox.close(SLOW, "The connection takes nothing; connect again.")
 
-    def _count(self, told: Sequence[Waiting]) -> None:
-        """What has been handed to the server: the metrics, and of an event the last span of its trace."""
-        for kind, count in Counter([waiting.kind for waiting in told]).items():
-            _SENT[kind].inc(count)
-        for waiting in told:
-            if waiting.origin is not None:
-                self._told(waiting.origin)
+    def _count(self, told: Sequence[Waiting], sent: Sent) -> None:
+        """Of what was handed to the server. What an event has brought about is the last span of its trace."""
+        for kind, _, origin in told:
+            sent[kind] += 1
+            if origin is not None:
+                self._told(origin)
+        if self._resuming is not None:
+            self._drained.set()
 
     def _told(self, origin: Origin) -> None:
         age_s = max(0.0, (self._deps.clock.now_ms() - origin.time_ms) / 1000)
