@@ -85,7 +85,10 @@ class FramesProtocol(WebSocketsSansIOProtocol):
 
     async def send(self, message: Any) -> None:
         await super().send(message)
-        if self.close_timer is not None:
+        if message["type"] == "websocket.accept":
+            # The handshake is over, and a socket may live for days. What the application sees is in the scope.
+            del self.request, self.response
+        elif self.close_timer is not None:
             # uvicorn would close the transport, and that waits for ever for a client that takes nothing.
             self.close_timer.cancel()
             self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)

@@ -74,7 +74,7 @@ class Session:
         self._sending: asyncio.Timeout | None = None
         self._loading: asyncio.Task[None] | None = None
         self._resuming: asyncio.Task[None] | None = None
-        self._drained = asyncio.Event()
+        self._drained: asyncio.Event | None = None
         self._close_by = 0.0
         self._rounds = rounds
         self.not_before = 0.0
@@ -208,7 +208,7 @@ class Session:
         while (
             self._outbox.closing is None and 2 * self._outbox.waiting_bytes > self._deps.settings.sockets.buffer_bytes
         ):
-            self._drained.clear()
+            self._drained = asyncio.Event()
             await self._drained.wait()
 
     # Writing
@@ -278,7 +278,8 @@ class Session:
             stalled = True
         finally:
             self._sending = None
-            self._drained.set()
+            if self._drained is not None:
+                self._drained.set()
         if stalled:
             self._outbox.close(SLOW, "The connection takes nothing; connect again.")
 
@@ -288,7 +289,7 @@ class Session:
             sent[kind] += 1
             if origin is not None:
                 self._told(origin)
-        if self._resuming is not None:
+        if self._drained is not None:
             self._drained.set()
 
     def _told(self, origin: Origin) -> None:

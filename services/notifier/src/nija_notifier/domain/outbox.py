@@ -7,7 +7,6 @@ by more than what it has not taken yet.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -48,7 +47,7 @@ class Outbox:
     def __init__(self, limit_bytes: int, wake: Callable[[], None]) -> None:
         self._limit = limit_bytes
         self._wake = wake
-        self._frames: deque[Waiting] = deque()
+        self._frames: list[Waiting] = []
         self._positions: dict[str, LivePosition] = {}
         self._size = 0
         self.closing: Closing | None = None
@@ -89,25 +88,25 @@ class Outbox:
 
     def next(self) -> Waiting | None:
         """The next frame to send, rendered only now; None when nothing waits."""
-        if self._frames:
-            waiting = self._frames.popleft()
-            self._size -= len(waiting.frame)
-            return waiting
-        if self._positions:
-            return Waiting("positions", self._positions.pop(next(iter(self._positions))).frame())
-        return None
+        taken = self.take(1)
+        return taken[0] if taken else None
 
     def take(self, limit_bytes: int) -> list[Waiting]:
-        """The next frames to send, as `next` gives them: until they have that many bytes or nothing waits."""
-        if not self._positions and self._size <= limit_bytes:
-            taken = list(self._frames)
-            self._frames.clear()
-            self._size = 0
-            return taken
-        taken, size = [], 0
-        while size < limit_bytes and (waiting := self.next()) is not None:
-            taken.append(waiting)
-            size += len(waiting.frame)
+        """The next frames to send, positions rendered only now: until they have that many bytes, or nothing waits."""
+        taken, size = self._frames, self._size
+        if size <= limit_bytes:
+            self._frames = []
+        else:
+            size = count = 0
+            while size < limit_bytes:
+                size += len(taken[count].frame)
+                count += 1
+            taken, self._frames = taken[:count], taken[count:]
+        self._size -= size
+        while self._positions and size < limit_bytes:
+            frame = self._positions.pop(next(iter(self._positions))).frame()
+            taken.append(Waiting("positions", frame))
+            size += len(frame)
         return taken
 
     @property
