@@ -59,6 +59,7 @@ from nija_common.testing.events import example_of
 from nija_common.values.clock import SystemClock
 from nija_common.values.frames import text_in
 from nija_notifier.domain.alerts import Alarms
+from nija_notifier.domain.hub import Hub
 from nija_notifier.service import SERVICE as NOTIFIER
 
 GOALS = {"one_per_second": 100_000, "ten_per_second": 700_000, "p99_ms": 25.0, "kilobytes": 30.0}
@@ -66,6 +67,7 @@ STALLED_RATIO, STALLED_MS = 1.5, 5.0
 TEXT_BYTES = 320
 TEN = 10
 SMALL_BUFFER = 4096
+STORY_BYTES = 50_000
 STEADY_PER_SECOND = 20
 STAMP = b'"reason":"'
 DIGITS = 19
@@ -145,10 +147,20 @@ async def obey(platform: TestPlatform, users: list[str], lines: asyncio.StreamRe
                 await announcer.commit(*(announcer.trade(user) for user in users[start : start + 100]))
         elif name == "steady":
             answer = await steady(announcer, int(numbers[0]))
-        elif name == "waiting":
-            (connection,) = hub.connections_of(users[-1])
-            answer = {"bytes": connection.outbox.waiting_bytes}
+        elif name == "fill":
+            answer = {"bytes": await filled(announcer, hub, users[-1])}
         say(answer)
+
+
+async def filled(announcer: Announcer, hub: Hub, user_id: str) -> int:
+    """Tells one user long stories until some wait in the outbox: the kernel's buffers grow to megabytes. How many bytes."""
+    (connection,) = hub.connections_of(user_id)
+    active = False
+    while not connection.outbox.waiting_bytes:
+        active = not active
+        await announcer.commit(example_of(KillSwitchSnapshot, scope=user_id, active=active, reason="." * STORY_BYTES))
+        await asyncio.sleep(0.03)
+    return int(connection.outbox.waiting_bytes)
 
 
 async def steady(announcer: Announcer, seconds: int) -> dict[str, int]:
@@ -437,19 +449,13 @@ def sign_in(port: int, tokens: list[str], clients: Clients, buffer_bytes: int | 
     clients.until(5, added)
 
 
-def stall(server: Server, clients: Clients, token: str) -> None:
+def stall(server: Server, token: str) -> Clients:
     """One client more, which reads nothing; returns once messages for it wait in the notifier's memory."""
     one = Clients()
     sign_in(server.port, [token], one, SMALL_BUFFER)
-    heard = clients.all[0].heard
-    while True:
-        server.tell(f"switches {TEN}")
-        heard += TEN
-        clients.until(heard, clients.all)
-        server.answer()
-        server.tell("waiting")
-        if server.answer()["bytes"]:
-            return
+    server.tell("fill")
+    server.answer()
+    return one
 
 
 def peer_costs(clients_count: int, seconds: float) -> dict[str, Cost]:
@@ -497,9 +503,10 @@ def measure(count: int, seconds: float, rounds: int, folder: Path) -> dict[str, 
         long = max(4, round(2 * seconds))
         reading = open_loop(server, clients, long)
         kilobytes["before_the_stall"] = server.kilobytes()
-        stall(server, clients, one_more)
+        silent = stall(server, one_more)
         beside = open_loop(server, clients, long)
         kilobytes["with_one_stalled"] = server.kilobytes()
+        silent.close()
         clients.close()
     costs = {name: median(found) for name, found in ours.items()}
     peer = {name: median(found) for name, found in peers.items()}
