@@ -25,7 +25,7 @@ def read(data: bytes) -> list[bytes]:
     reader = StreamReader()
     reader.feed_data(data)
     reader.feed_eof()
-    found = []
+    found: list[bytes] = []
     while True:
         at_eof = reader.at_eof()
         try:
