@@ -22,6 +22,7 @@ from nija_common.security.tokens import Claims
 from nija_common.storage.unit_of_work import emission_of, message_of
 from nija_common.testing.events import example_of
 from nija_common.values.clock import SystemClock
+from nija_common.values.frames import text_in
 from nija_common.values.shards import shard_of
 from nija_notifier.adapters.history import BusHistory
 from nija_notifier.deps import Deps
@@ -89,7 +90,7 @@ async def told(connection: Connection, until: str) -> list[tuple[int, str]]:
             if waiting is None:
                 await asyncio.sleep(0.01)
                 continue
-            message = orjson.loads(waiting[1])
+            message = orjson.loads(text_in(waiting.frame))
             found.append((message["id"], message["data"]["trade_id"]))
     return found
 

@@ -14,6 +14,7 @@ import pytest
 from nija_common.events.trading import TradeOpened
 from nija_common.security.tokens import Claims
 from nija_common.testing.events import example_of
+from nija_common.values.frames import text_in
 from nija_common.values.shards import shard_of
 from nija_notifier.deps import Deps
 from nija_notifier.domain.hub import Connection, Hub
@@ -98,7 +99,7 @@ class World:
 
     def read(self, connection: Connection) -> None:
         while (waiting := connection.outbox.next()) is not None:
-            message = orjson.loads(waiting[1])
+            message = orjson.loads(text_in(waiting.frame))
             if message["type"] == "resync":
                 # The client reads the history: it has everything that had happened by then.
                 self.resyncs += 1
@@ -186,7 +187,7 @@ def test_a_record_that_comes_again_is_told_once() -> None:
         world.hub.trade(update(MINE, offset), 0.0)
     told: list[Any] = []
     while (waiting := connection.outbox.next()) is not None:
-        told.append(orjson.loads(waiting[1])["id"])
+        told.append(orjson.loads(text_in(waiting.frame))["id"])
     assert told == [3, 4, 5]
 
 
@@ -200,6 +201,6 @@ async def test_an_id_that_was_never_given_ends_in_a_resync_and_not_in_silence() 
     await catch_up(cast(Deps, SimpleNamespace(hub=world.hub, history=world)), connection, 10_000, _no_wait)
     told = connection.outbox.next()
     assert told is not None
-    assert orjson.loads(told[1]) == {"type": "resync", "channel": "trades"}
+    assert orjson.loads(text_in(told.frame)) == {"type": "resync", "channel": "trades"}
     world.hub.trade(update(MINE, 50), 0.0)
     assert connection.outbox.next() is not None

@@ -13,6 +13,7 @@ from nija_common.events.payments import InvoicePaymentFailed
 from nija_common.events.trading import KillSwitchSnapshot, PositionChanged, PositionClosed, PositionOpened, TradeOpened
 from nija_common.security.tokens import Claims
 from nija_common.testing.events import example_of
+from nija_common.values.frames import text_in
 from nija_notifier.domain.alerts import payment_failed
 from nija_notifier.domain.hub import Book, Connection, Hub
 from nija_notifier.domain.outbox import Outbox
@@ -42,7 +43,7 @@ def drained(connection: Connection) -> list[dict[str, Any]]:
     """Everything that waits, as a client that reads it now gets it."""
     found = []
     while (waiting := connection.outbox.next()) is not None:
-        found.append(orjson.loads(waiting[1]))
+        found.append(orjson.loads(text_in(waiting.frame)))
     return found
 
 

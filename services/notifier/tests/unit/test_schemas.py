@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
+import orjson
 import pytest
 
 from nija_common.errors import ErrorCode, NijaError
@@ -19,6 +20,7 @@ from nija_common.events.trading import (
     TradeReduced,
 )
 from nija_common.testing.events import example_of
+from nija_common.values.frames import text_in
 from nija_notifier import schemas
 from nija_notifier.domain import alerts, messages
 from nija_notifier.domain.alerts import Alarms
@@ -28,7 +30,7 @@ from nija_notifier.domain.trade_updates import TradeUpdate
 MODELS = {schemas.type_of(model): model for model in schemas.TOLD}
 
 
-def alert_frames() -> list[str]:
+def alert_frames() -> list[bytes]:
     alarms = Alarms()
     past_due = example_of(SubscriptionSnapshot, user_id="usr_a", status="past_due")
     found = [
@@ -44,7 +46,7 @@ def alert_frames() -> list[str]:
     return [alert.frame for alert in found if alert is not None]
 
 
-def position_frames() -> list[str]:
+def position_frames() -> list[bytes]:
     position = LivePosition(open_position(example_of(PositionOpened), 0), None, followed=True)
     opened = position.frame()
     position.close(1)
@@ -73,16 +75,15 @@ FRAMES = [
 ]
 
 
-@pytest.mark.parametrize("frame", FRAMES)
-def test_a_frame_is_what_its_model_says(frame: str) -> None:
-    kind = frame.split('"type":"')[1].split('"')[0]
-    MODELS[kind].model_validate_json(frame)
+@pytest.mark.parametrize("text", [text_in(frame) for frame in FRAMES])
+def test_a_frame_is_what_its_model_says(text: bytes) -> None:
+    MODELS[orjson.loads(text)["type"]].model_validate_json(text)
 
 
 def test_every_model_and_every_kind_of_alert_was_seen() -> None:
-    seen = {frame.split('"type":"')[1].split('"')[0] for frame in FRAMES}
+    seen = {orjson.loads(text_in(frame))["type"] for frame in FRAMES}
     assert seen == set(MODELS)
-    kinds = {frame.split('"kind":"')[1].split('"')[0] for frame in alert_frames()}
+    kinds = {orjson.loads(text_in(frame))["data"]["kind"] for frame in alert_frames()}
     assert kinds == set(get_args(schemas.AlertData.model_fields["kind"].annotation))
 
 

@@ -18,9 +18,9 @@ from typing import Any
 
 import structlog
 import uvicorn
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from nija_common.errors import SettingsError
+from nija_common.http.socket_frames import FramesProtocol
 from nija_common.http.strict_protocol import Drain, StrictProtocol
 from nija_common.runtime.manifest import AsgiApp
 
@@ -112,7 +112,7 @@ async def serving(
         app,
         interface="asgi3",
         http=protocol,
-        ws="websockets-sansio",
+        ws=FramesProtocol,
         ws_max_size=MAX_FRAME_BYTES,
         ws_ping_interval=20.0,
         ws_ping_timeout=40.0,
@@ -152,7 +152,7 @@ async def _sockets_closed(server: uvicorn.Server) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + SOCKETS_S
     while loop.time() < deadline:
-        sockets = [c for c in server.server_state.connections if isinstance(c, WebSocketsSansIOProtocol)]
+        sockets = [c for c in server.server_state.connections if isinstance(c, FramesProtocol)]
         if all(one.close_sent or one.disconnected for one in sockets):
             return
         await asyncio.sleep(0.01)

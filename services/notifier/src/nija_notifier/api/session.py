@@ -1,12 +1,14 @@
 """One socket from handshake to close: a reader that handles messages in order, and a writer that empties the outbox.
 
-Only the writer sends, so whoever has news never waits for this client. It sends at once what comes after a
-pause, then collects for a few milliseconds: many small frames become few writes.
+Whoever has news never waits for this client. While it takes what it is given, it is told in rounds (`rounds.py`); a task
+waits for a client that does not, and closes (`_write`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Sequence
 from itertools import chain, repeat
 from typing import Any
 
@@ -20,9 +22,11 @@ from nija_common.telemetry.metrics import (
     RATE_LIMIT_REFUSALS,
     SOCKET_CLOSES,
     SOCKET_DELIVERY_SECONDS,
-    SOCKET_MESSAGES,
     SOCKETS_OPEN,
 )
+from nija_common.telemetry.spans import is_recorded
+from nija_notifier.api.outlet import outlet
+from nija_notifier.api.rounds import Rounds, Sent, count_sent
 from nija_notifier.deps import Deps
 from nija_notifier.domain.hub import Book, Connection
 from nija_notifier.domain.messages import (
@@ -38,11 +42,12 @@ from nija_notifier.domain.messages import (
     subscribed,
     unsubscribed,
 )
-from nija_notifier.domain.outbox import SLOW, Closing, Origin, Outbox
+from nija_notifier.domain.outbox import SLOW, Closing, Origin, Outbox, Waiting
 from nija_notifier.handlers.books import load_book
 from nija_notifier.handlers.catching_up import catch_up
 
 log = structlog.get_logger(__name__)
+_lines = logging.getLogger(__name__)
 tracer = trace.get_tracer("nija.sockets")
 
 TOO_BIG = 1009
@@ -53,27 +58,29 @@ LAST_FRAME_S = 0.5
 """How long it may take to take the close, at least."""
 LOAD_AGAIN_S = (0.25, 0.5, 1.0, 2.0, 5.0)
 """Pauses between the tries to load a book; the last one goes on."""
-LOOK_AFTER_FRAMES = 64
-"""How often, while it sends, a writer puts the time-out for a stalled reader off."""
-
-_SENT = {kind: SOCKET_MESSAGES.labels(kind) for kind in ("answers", "trades", "positions", "alerts")}
 
 
 class Session:
     """The protocol of one connection. `run` returns when it is closed."""
 
-    def __init__(self, deps: Deps, receive: Any, send: Any) -> None:
+    def __init__(self, deps: Deps, rounds: Rounds, scope: Any, receive: Any, send: Any) -> None:
         self._deps = deps
         self._receive = receive
         self._send = send
+        self._outlet = outlet(scope, send)
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._reading: asyncio.Timeout | None = None
         self._sending: asyncio.Timeout | None = None
         self._loading: asyncio.Task[None] | None = None
         self._resuming: asyncio.Task[None] | None = None
-        self._drained = asyncio.Event()
+        self._drained: asyncio.Event | None = None
         self._close_by = 0.0
+        self._rounds = rounds
+        self.not_before = 0.0
+        self._busy = False
+        """Has joined a round, or its task is sending."""
+        self._broken = False
         self._outbox = Outbox(deps.settings.sockets.buffer_bytes, self._wake)
         self._connection = Connection(self._outbox, deps.clock.monotonic())
 
@@ -169,8 +176,8 @@ class Session:
                 self._deps.hub.unfollow(self._connection, channel)
                 self._answer(unsubscribed(channel))
 
-    def _answer(self, frame: str) -> None:
-        self._outbox.say("answers", frame)
+    def _answer(self, frame: bytes) -> None:
+        self._outbox.say(Waiting("answers", frame))
 
     def _load(self, book: Book, tasks: asyncio.TaskGroup) -> None:
         if self._loading is not None:
@@ -201,74 +208,104 @@ class Session:
         while (
             self._outbox.closing is None and 2 * self._outbox.waiting_bytes > self._deps.settings.sockets.buffer_bytes
         ):
-            self._drained.clear()
+            self._drained = asyncio.Event()
             await self._drained.wait()
 
     # Writing
 
     def _wake(self) -> None:
         """The outbox has news. A close does not wait behind a client that takes nothing."""
-        self._news.set()
         closing = self._outbox.closing
         if closing is None:
+            if not self._busy:
+                self._busy = True
+                self._rounds.join(self)
             return
+        self._news.set()
         self._close_by = self._loop.time() + CLOSE_S
         if self._sending is not None:
             self._sending.reschedule(self._loop.time() if closing.code == SLOW else self._close_by)
 
+    def take_turn(self, sent: Sent) -> None:
+        """Sends whatever waits; where the client has no room, or something is wrong, the task goes on."""
+        if self._outbox.closing is not None:
+            return
+        try:
+            self._count(self._outlet.pass_on(self._outbox), sent)
+        except (OSError, RuntimeError) as error:
+            self._lost(error)
+            self._broken = True
+        if self._broken or not self._outbox.empty:
+            self._news.set()
+        else:
+            self._busy = False
+
     async def _write(self) -> None:
-        """Sends whatever waits, then the close; afterwards reading ends as well."""
+        """Waits for a client that does not take what it is given, and sends the close; afterwards reading ends as well."""
         try:
             while self._outbox.closing is None:
                 await self._news.wait()
                 self._news.clear()
+                if self._broken:
+                    return
                 await self._flush(self._deps.settings.sockets.stall_seconds)
-                if self._outbox.closing is None:
-                    await asyncio.sleep(self._deps.settings.sockets.flush_ms / 1000)
+                self._busy = False
+                self.not_before = self._rounds.pause_from(self._loop.time())
             await self._flush(self._close_by - self._loop.time())
             await self._close(self._outbox.closing)
         except (OSError, RuntimeError) as error:
-            # The client has gone, or the server has closed (too big a frame, no answer to pings) and refuses to send.
-            log.debug("socket_gone", reason=type(error).__name__)
+            self._lost(error)
         finally:
             if self._reading is not None:
                 self._reading.reschedule(self._loop.time())
 
+    def _lost(self, error: Exception) -> None:
+        """The client has gone, or the server has closed (too big a frame, no answer to pings) and refuses to send."""
+        log.debug("socket_gone", reason=type(error).__name__)
+
     async def _flush(self, stall_s: float) -> None:
         """Sends what waits. A client that takes nothing for that long is closed as slow."""
-        count = 0
+        stalled = False
         try:
             async with asyncio.timeout(stall_s) as self._sending:
-                while (waiting := self._outbox.next()) is not None:
-                    kind, frame, origin = waiting
-                    if origin is None:
-                        await self._send({"type": "websocket.send", "text": frame})
-                    else:
-                        await self._tell(frame, origin)
-                    _SENT[kind].inc()
-                    count += 1
-                    if count % LOOK_AFTER_FRAMES == 0 and self._outbox.closing is None:
+                while not self._outbox.empty:
+                    sent = Sent(int)
+                    self._count(await self._outlet.send(self._outbox), sent)
+                    count_sent(sent)
+                    if self._outbox.closing is None:
                         self._sending.reschedule(self._loop.time() + stall_s)
         except TimeoutError:
-            self._outbox.close(SLOW, "The connection takes nothing; connect again.")
+            stalled = True
         finally:
             self._sending = None
+            if self._drained is not None:
+                self._drained.set()
+        if stalled:
+            self._outbox.close(SLOW, "The connection takes nothing; connect again.")
+
+    def _count(self, told: Sequence[Waiting], sent: Sent) -> None:
+        """Of what was handed to the server. What an event has brought about is the last span of its trace."""
+        for kind, _, origin in told:
+            sent[kind] += 1
+            if origin is not None:
+                self._told(origin)
+        if self._drained is not None:
             self._drained.set()
 
-    async def _tell(self, frame: str, origin: Origin) -> None:
-        """Sends what an event has brought about: the last span of its trace."""
-        carrier = {} if origin.traceparent is None else {"traceparent": origin.traceparent}
+    def _told(self, origin: Origin) -> None:
+        age_s = max(0.0, (self._deps.clock.now_ms() - origin.time_ms) / 1000)
+        SOCKET_DELIVERY_SECONDS.observe(age_s)
+        if not (is_recorded(origin.traceparent) or _lines.isEnabledFor(logging.DEBUG)):
+            return
         claims = self._connection.claims
+        user_id = None if claims is None else claims.user_id
+        carrier = {} if origin.traceparent is None else {"traceparent": origin.traceparent}
         with tracer.start_as_current_span(
             "send /ws/v1",
             context=propagate.extract(carrier),
             kind=SpanKind.PRODUCER,
             attributes={"messaging.operation.name": "send", "messaging.message.id": origin.event_id},
         ):
-            await self._send({"type": "websocket.send", "text": frame})
-            age_s = max(0.0, (self._deps.clock.now_ms() - origin.time_ms) / 1000)
-            SOCKET_DELIVERY_SECONDS.observe(age_s)
-            user_id = None if claims is None else claims.user_id
             told = {"event_id": origin.event_id, "request_id": origin.request_id, "user_id": user_id}
             log.debug("told", **told, ms=round(age_s * 1000))
 
@@ -281,6 +318,7 @@ class Session:
                 await self._send({"type": "websocket.close", "code": closing.code, "reason": closing.reason[:120]})
         except TimeoutError:
             log.info("socket_close_not_taken", code=closing.code)
+            self._outlet.abort()
 
 
 def _bytes_of(message: Any) -> bytes:

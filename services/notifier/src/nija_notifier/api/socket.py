@@ -11,6 +11,7 @@ from typing import Any
 from nija_common.errors import ErrorCode, NijaError
 from nija_common.http.envelope import error_body, error_response
 from nija_common.runtime.manifest import AsgiApp
+from nija_notifier.api.rounds import Rounds
 from nija_notifier.api.session import Session
 from nija_notifier.deps import Deps
 
@@ -20,10 +21,11 @@ PATH = "/ws/v1"
 def sockets(deps: Deps) -> AsgiApp:
     """The app of role `api`."""
     nothing = NijaError(ErrorCode.NOT_FOUND, f"There is nothing at this path. The socket is at {PATH}.")
+    rounds = Rounds(deps.settings.sockets.flush_ms / 1000)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "websocket" and scope["path"] == PATH:
-            await Session(deps, receive, send).run()
+            await Session(deps, rounds, scope, receive, send).run()
         elif scope["type"] == "websocket":
             await receive()
             await _refuse(scope, send, nothing, deps.clock.now_ms())

@@ -24,7 +24,7 @@ class Alert:
     """One message for a user, or for everybody (`user_id` None)."""
 
     user_id: str | None
-    frame: str
+    frame: bytes
 
 
 def alert(

@@ -6,14 +6,14 @@ empties its own, so nobody waits for somebody else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from nija_common.errors import ErrorCode, NijaError
 from nija_common.events.identity import SessionRevoked, UserSnapshot
 from nija_common.security.tokens import Claims, invalid_token
 from nija_notifier.domain.alerts import Alarms, Alert
 from nija_notifier.domain.messages import Channel, error_frame
-from nija_notifier.domain.outbox import Outbox
+from nija_notifier.domain.outbox import Outbox, Waiting
 from nija_notifier.domain.positions import LivePosition, Mark, Market, OpenPosition
 from nija_notifier.domain.recent import Recent
 from nija_notifier.domain.refusals import Refusals
@@ -42,7 +42,7 @@ class Connection:
 
     def refuse(self, error: NijaError, code: int = REFUSED) -> None:
         """Tells why, then closes."""
-        self.outbox.say("answers", error_frame(error))
+        self.outbox.say(Waiting("answers", error_frame(error)))
         self.outbox.close(code, error.message)
 
 
@@ -80,7 +80,7 @@ class User:
         self.connections: set[Connection] = set()
         self.book: Book | None = None
 
-    def followers(self, channel: Channel) -> Iterable[Connection]:
+    def followers(self, channel: Channel) -> Sequence[Connection]:
         return [c for c in self.connections if channel in c.channels]
 
 
@@ -93,6 +93,7 @@ class Hub:
         self.alarms = Alarms()
         self.draining = False
         self._strangers: set[Connection] = set()
+        self._alerted: set[Connection] = set()
         self._users: dict[str, User] = {}
         self._marks: dict[Market, Mark] = {}
         self._watched: dict[Market, dict[str, LivePosition]] = {}
@@ -135,6 +136,7 @@ class Hub:
     def disconnected(self, connection: Connection) -> None:
         """Forgets the connection, and whatever only it looked at."""
         self._strangers.discard(connection)
+        self._alerted.discard(connection)
         claims = connection.claims
         if claims is None:
             return
@@ -202,8 +204,9 @@ class Hub:
         if channel == "trades":
             connection.trades_after = -1
         elif channel == "alerts":
+            self._alerted.add(connection)
             for alert in self.alarms.now(connection.claims.user_id):
-                connection.outbox.say("alerts", alert.frame)
+                connection.outbox.say(Waiting("alerts", alert.frame))
         if channel != "positions":
             return None
         user = self._users[connection.claims.user_id]
@@ -217,6 +220,8 @@ class Hub:
         """Takes the channel away; the last one who looks at positions takes the book along."""
         assert connection.claims is not None
         connection.channels.discard(channel)
+        if channel == "alerts":
+            self._alerted.discard(connection)
         if channel != "positions":
             return
         connection.outbox.forget_positions()
@@ -235,9 +240,13 @@ class Hub:
         if not self.recent.add(update, now_s):
             return
         user = self._users.get(update.user_id)
-        for connection in user.followers("trades") if user else ():
+        followers = user.followers("trades") if user else ()
+        if not followers:
+            return
+        news = Waiting("trades", update.frame(), update.origin)
+        for connection in followers:
             if connection.trades_after is not None and update.offset > connection.trades_after:
-                connection.outbox.say("trades", update.frame(), update.origin)
+                connection.outbox.say(news)
 
     # Alerts
 
@@ -245,13 +254,15 @@ class Hub:
         """Tells an alert to those whom it concerns and who follow `alerts`; None is none."""
         if alert is None:
             return
+        news = Waiting("alerts", alert.frame)
         if alert.user_id is None:
-            users = list(self._users.values())
-        else:
-            users = [user for user in (self._users.get(alert.user_id),) if user is not None]
-        for user in users:
-            for connection in user.followers("alerts"):
-                connection.outbox.say("alerts", alert.frame)
+            # Saying something changes no channels, and a connection that closes is forgotten later.
+            for connection in self._alerted:
+                connection.outbox.say(news)
+            return
+        user = self._users.get(alert.user_id)
+        for connection in user.followers("alerts") if user else ():
+            connection.outbox.say(news)
 
     # Positions
 

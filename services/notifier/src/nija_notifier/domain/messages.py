@@ -1,4 +1,7 @@
-"""The socket's messages: what a client may say, and the frames it is told. Text in, text out; no connection."""
+"""The socket's messages: what a client may say, and the frames it is told. Bytes in, bytes out; no connection.
+
+A frame is a whole WebSocket frame, so it is built once and the same bytes go to everybody whom it concerns.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Literal
 import orjson
 
 from nija_common.errors import ErrorCode, NijaError
+from nija_common.values.frames import text_frame
 
 Channel = Literal["positions", "trades", "alerts"]
 CHANNELS: tuple[Channel, ...] = ("positions", "trades", "alerts")
@@ -93,40 +97,40 @@ def _not_valid(message: str, details: dict[str, object]) -> NijaError:
     return NijaError(ErrorCode.VALIDATION_ERROR, message, details)
 
 
-def error_frame(error: NijaError) -> str:
+def error_frame(error: NijaError) -> bytes:
     """`{"type": "error", "error": {code, message, details}}`."""
     body = {"code": error.code.value, "message": error.message, "details": error.details}
-    return _text({"type": "error", "error": body})
+    return _frame({"type": "error", "error": body})
 
 
-def auth_success(user_id: str, subscriptions: Iterable[Channel]) -> str:
+def auth_success(user_id: str, subscriptions: Iterable[Channel]) -> bytes:
     """The answer to an accepted token, with the channels this connection already follows."""
-    return _text({"type": "auth_success", "user_id": user_id, "subscriptions": sorted(subscriptions)})
+    return _frame({"type": "auth_success", "user_id": user_id, "subscriptions": sorted(subscriptions)})
 
 
-def subscribed(channel: Channel) -> str:
-    return _text({"type": "subscribed", "channel": channel})
+def subscribed(channel: Channel) -> bytes:
+    return _frame({"type": "subscribed", "channel": channel})
 
 
-def unsubscribed(channel: Channel) -> str:
-    return _text({"type": "unsubscribed", "channel": channel})
+def unsubscribed(channel: Channel) -> bytes:
+    return _frame({"type": "unsubscribed", "channel": channel})
 
 
-def resync(channel: Channel) -> str:
+def resync(channel: Channel) -> bytes:
     """What a client has missed cannot be told: it reads the present state anew, and is told what comes from here on."""
-    return _text({"type": "resync", "channel": channel})
+    return _frame({"type": "resync", "channel": channel})
 
 
-PONG = '{"type":"pong"}'
+PONG = text_frame(b'{"type":"pong"}')
 
 
-def update(kind: str, channel: Channel, data: dict[str, object], event_id: int | None = None) -> str:
+def update(kind: str, channel: Channel, data: dict[str, object], event_id: int | None = None) -> bytes:
     """One update of a channel; `event_id` where the channel's updates can be asked for again."""
     head: dict[str, object] = {"type": kind, "channel": channel}
     if event_id is not None:
         head["id"] = event_id
-    return _text({**head, "data": data})
+    return _frame({**head, "data": data})
 
 
-def _text(body: dict[str, object]) -> str:
-    return orjson.dumps(body).decode()
+def _frame(body: dict[str, object]) -> bytes:
+    return text_frame(orjson.dumps(body))

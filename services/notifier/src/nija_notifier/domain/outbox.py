@@ -7,7 +7,6 @@ by more than what it has not taken yet.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -33,44 +32,49 @@ class Origin(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """A frame that is to be sent; `kind` is the metrics' label."""
+    """A frame that is to be sent, alike for everybody who is told it; `kind` is the metrics' label."""
 
     kind: str
-    frame: str
+    frame: bytes
     origin: Origin | None = None
 
 
 class Outbox:
-    """`wake` is called whenever there is something to send; it must not block."""
+    """`wake` is called when there is something to send and nothing was before, and at the close; it must not block."""
 
     __slots__ = ("_frames", "_limit", "_positions", "_size", "_wake", "closing")
 
     def __init__(self, limit_bytes: int, wake: Callable[[], None]) -> None:
         self._limit = limit_bytes
         self._wake = wake
-        self._frames: deque[Waiting] = deque()
+        self._frames: list[Waiting] = []
         self._positions: dict[str, LivePosition] = {}
         self._size = 0
         self.closing: Closing | None = None
 
-    def say(self, kind: str, frame: str, origin: Origin | None = None) -> None:
-        """Adds a frame to the ordered ones (`kind` is the metrics' label). Beyond the bound the connection closes."""
+    def say(self, waiting: Waiting) -> None:
+        """Adds to the ordered frames. Beyond the bound the connection closes."""
         if self.closing is not None:
             return
-        if self._size + len(frame) > self._limit:
+        size = self._size + len(waiting.frame)
+        if size > self._limit:
             self._frames.clear()
-            self._positions.clear()
+            self._size = 0
             self.close(SLOW, "The connection is too slow for its updates.")
             return
-        self._frames.append(Waiting(kind, frame, origin))
-        self._size += len(frame)
-        self._wake()
+        first = not (self._frames or self._positions)
+        self._frames.append(waiting)
+        self._size = size
+        if first:
+            self._wake()
 
     def move(self, position: LivePosition) -> None:
         """This position has news. Replaces what still waits of it."""
         if self.closing is None:
+            first = not (self._positions or self._frames)
             self._positions[position.state.id] = position
-            self._wake()
+            if first:
+                self._wake()
 
     def forget_positions(self) -> None:
         self._positions.clear()
@@ -84,17 +88,35 @@ class Outbox:
 
     def next(self) -> Waiting | None:
         """The next frame to send, rendered only now; None when nothing waits."""
-        if self._frames:
-            waiting = self._frames.popleft()
-            self._size -= len(waiting.frame)
-            return waiting
-        if self._positions:
-            return Waiting("positions", self._positions.pop(next(iter(self._positions))).frame())
-        return None
+        taken = self.take(1)
+        return taken[0] if taken else None
+
+    def take(self, limit_bytes: int) -> list[Waiting]:
+        """The next frames to send, positions rendered only now: until they have that many bytes, or nothing waits."""
+        taken, size = self._frames, self._size
+        if size <= limit_bytes:
+            self._frames = []
+        else:
+            size = count = 0
+            while size < limit_bytes:
+                size += len(taken[count].frame)
+                count += 1
+            taken, self._frames = taken[:count], taken[count:]
+        self._size -= size
+        while self._positions and size < limit_bytes:
+            frame = self._positions.pop(next(iter(self._positions))).frame()
+            taken.append(Waiting("positions", frame))
+            size += len(frame)
+        return taken
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not (self._frames or self._positions)
 
     @property
     def waiting_bytes(self) -> int:
-        """Characters of the ordered frames that wait; positions hold none of their own."""
+        """Bytes of the ordered frames that wait; positions hold none of their own."""
         return self._size
 
     @property

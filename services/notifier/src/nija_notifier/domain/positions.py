@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
+
+import orjson
 
 from nija_common.events.trading import PositionChanged, PositionOpened
 from nija_common.values.document import Collection, Document, Index
+from nija_common.values.frames import text_frame
 from nija_common.values.money import Units, price, quantity, units, usd
 from nija_common.values.times import iso
-from nija_notifier.domain.messages import update
 
 Market = tuple[str, str]
 """(broker, symbol): what has one price."""
@@ -67,19 +68,41 @@ def open_position(event: PositionOpened | PositionChanged, offset: int, version:
     )
 
 
-@dataclass(frozen=True, slots=True)
 class Mark:
-    """The last price of a market, and when it was looked at (UTC milliseconds)."""
+    """The last price of a market, and when it was looked at (UTC milliseconds). What it looks like in a message is
+    rendered once, however many positions it moves."""
 
-    price: float
-    at_ms: int
+    __slots__ = ("_shown", "at_ms", "exact", "moment", "price")
+
+    def __init__(self, price: float, at_ms: int) -> None:
+        self.price = price
+        self.at_ms = at_ms
+        self.exact = Decimal(repr(price))
+        self.moment = iso(at_ms).encode()
+        self._shown: dict[float | None, bytes] = {}
+
+    def shown(self, tick: float | None) -> bytes:
+        """The price as JSON, to the market's tick."""
+        shown = self._shown.get(tick)
+        if shown is None:
+            shown = self._shown[tick] = orjson.dumps(price(self.price, tick))
+        return shown
 
 
-def unrealized_pnl(side: Literal["long", "short"], entry: float, now: float, held: Units) -> Units:
+def unrealized_pnl(side: Literal["long", "short"], entry: Decimal, now: Decimal, held: Units) -> Units:
     """(price now - entry price) x quantity, the other way round for a short; before the exit's fee."""
-    move = Decimal(repr(now)) - Decimal(repr(entry))
-    pnl = int((move * held).to_integral_value())
+    pnl = int(((now - entry) * held).to_integral_value())
     return pnl if side == "long" else -pnl
+
+
+class _Still(NamedTuple):
+    """What no price moves, of one state of a position: the JSON before the price and between the result and the time,
+    the entry, and what is still held."""
+
+    before: bytes
+    after: bytes
+    entry: Decimal
+    held: Units
 
 
 class LivePosition:
@@ -88,14 +111,15 @@ class LivePosition:
     `followed`: the state came from the bus since somebody looks, so the bus will bring its end too.
     """
 
-    __slots__ = ("_frame", "closed_at_ms", "followed", "mark", "state")
+    __slots__ = ("_frame", "_still", "closed_at_ms", "followed", "mark", "state")
 
     def __init__(self, state: OpenPosition, mark: Mark | None, *, followed: bool) -> None:
         self.state = state
         self.mark = Mark(state.mark_price, state.at_ms)
         self.followed = followed
         self.closed_at_ms: int | None = None
-        self._frame: str | None = None
+        self._frame: bytes | None = None
+        self._still: _Still | None = None
         if mark is not None:
             self.price_moved(mark)
 
@@ -105,7 +129,7 @@ class LivePosition:
         if self.closed_at_ms is not None or state.offset <= self.state.offset:
             return False
         self.state = state
-        self._frame = None
+        self._frame = self._still = None
         self.price_moved(Mark(state.mark_price, state.at_ms))
         return True
 
@@ -120,37 +144,57 @@ class LivePosition:
     def close(self, at_ms: int) -> None:
         """The position is no more: what is told from here on is its end."""
         self.closed_at_ms = at_ms
-        self._frame = None
+        self._frame = self._still = None
 
-    def frame(self) -> str:
-        """The frame `position_update` of the newest state."""
+    def frame(self) -> bytes:
+        """The frame `position_update` of the newest state and price."""
         if self._frame is None:
-            self._frame = update("position_update", "positions", self._data())
+            self._frame = text_frame(self._text())
         return self._frame
 
-    def _data(self) -> dict[str, object]:
-        state, mark, closed = self.state, self.mark, self.closed_at_ms is not None
+    def _text(self) -> bytes:
+        """Put together from what the state and the mark have rendered: a price moves every position of its market."""
+        still = self._still or self._rendered()
+        mark, state = self.mark, self.state
+        pnl = unrealized_pnl(state.side, still.entry, mark.exact, still.held)
+        pct = round(100 * pnl / state.size_usd, 4) if state.size_usd else 0.0
+        moment = mark.moment if self.closed_at_ms is None else iso(self.closed_at_ms).encode()
+        return b'%b,"current_price":%b,"unrealized_pnl":%b,"unrealized_pnl_pct":%b,%b,"timestamp":"%b"}}' % (
+            still.before,
+            mark.shown(state.tick),
+            orjson.dumps(usd(pnl)),
+            orjson.dumps(pct),
+            still.after,
+            moment,
+        )
+
+    def _rendered(self) -> _Still:
+        state, closed = self.state, self.closed_at_ms is not None
         held = 0 if closed else state.quantity
-        pnl = unrealized_pnl(state.side, state.entry_price, mark.price, held)
-        return {
-            "position_id": state.id,
-            "status": "closed" if closed else "open",
-            "symbol": state.symbol,
-            "side": state.side,
-            "broker": state.broker,
-            "paper": state.paper,
-            "quantity": quantity(held),
-            "size_usd": 0.0 if closed else usd(state.size_usd),
-            "entry_price": price(state.entry_price, state.tick),
-            "current_price": price(mark.price, state.tick),
-            "unrealized_pnl": usd(pnl),
-            "unrealized_pnl_pct": round(100 * pnl / state.size_usd, 4) if state.size_usd else 0.0,
-            "stop_loss": _price_or_none(state.stop_loss, state.tick),
-            "take_profit": _price_or_none(state.take_profit, state.tick),
-            "protected": state.protected,
-            "opened_at": iso(state.opened_at_ms),
-            "timestamp": iso(self.closed_at_ms if self.closed_at_ms is not None else mark.at_ms),
-        }
+        before = orjson.dumps(
+            {
+                "position_id": state.id,
+                "status": "closed" if closed else "open",
+                "symbol": state.symbol,
+                "side": state.side,
+                "broker": state.broker,
+                "paper": state.paper,
+                "quantity": quantity(held),
+                "size_usd": 0.0 if closed else usd(state.size_usd),
+                "entry_price": price(state.entry_price, state.tick),
+            }
+        )
+        after = orjson.dumps(
+            {
+                "stop_loss": _price_or_none(state.stop_loss, state.tick),
+                "take_profit": _price_or_none(state.take_profit, state.tick),
+                "protected": state.protected,
+                "opened_at": iso(state.opened_at_ms),
+            }
+        )
+        head = b'{"type":"position_update","channel":"positions","data":'
+        self._still = _Still(head + before[:-1], after[1:-1], Decimal(repr(state.entry_price)), held)
+        return self._still
 
 
 def _price_or_none(value: float | None, tick: float | None) -> float | None:

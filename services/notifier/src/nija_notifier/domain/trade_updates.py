@@ -24,13 +24,13 @@ class TradeUpdate:
         self.origin = origin
         self.partition = partition
         self.offset = offset
-        self._frame: str | None = None
+        self._frame: bytes | None = None
 
     @property
     def user_id(self) -> str:
         return self.event.user_id
 
-    def frame(self) -> str:
+    def frame(self) -> bytes:
         """The frame `trade_executed`; its `id` is the record's offset in the user's partition, alike on every replica."""
         if self._frame is None:
             self._frame = update("trade_executed", "trades", _data(self.event), self.offset)

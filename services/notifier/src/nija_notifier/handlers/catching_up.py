@@ -17,6 +17,7 @@ from nija_common.values.shards import shard_of
 from nija_notifier.deps import Deps
 from nija_notifier.domain.hub import Connection, Hub
 from nija_notifier.domain.messages import resync
+from nija_notifier.domain.outbox import Waiting
 from nija_notifier.domain.trade_updates import TradeUpdate
 from nija_notifier.ports import History, Lost
 
@@ -35,7 +36,7 @@ async def catch_up(deps: Deps, connection: Connection, since: int, room: Room) -
     except Lost as lost:
         outcome = f"resync_{lost.reason}"
         log.info("resync", user_id=user_id, reason=lost.reason)
-        connection.outbox.say("answers", resync("trades"))
+        connection.outbox.say(Waiting("answers", resync("trades")))
         deps.hub.go_live(connection, -1)
     SOCKET_RESUMES.labels(outcome).inc()
 
@@ -72,4 +73,4 @@ def _in_memory(hub: Hub, partition: int, cursor: int, read_to: int) -> bool:
 async def _tell(connection: Connection, updates: Sequence[TradeUpdate], room: Room) -> None:
     for update in updates:
         await room()
-        connection.outbox.say("trades", update.frame())
+        connection.outbox.say(Waiting("trades", update.frame()))
