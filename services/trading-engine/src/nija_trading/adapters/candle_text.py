@@ -89,24 +89,26 @@ def faults_of(candles: Candles, lines: Ints) -> list[Fault]:
 
 def _at_once(data: bytes) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats] | None:
     """The columns of text that is nothing but plain, finite numbers, none below zero, as many in each row; else None."""
-    header, _, body = data.partition(b"\n")
-    names = header.decode("latin-1").split(",")
-    body = body.rstrip(b"\n")
+    # The text is never copied as a whole: a process that reads one file would spend its time on getting memory.
+    start, stop = data.find(b"\n") + 1, len(data)
+    while stop > start and data[stop - 1] == _NEWLINE:
+        stop -= 1
+    names = data[: start - 1].decode("latin-1").split(",")
     if (
-        not body
+        start in (0, stop)
         or not set(COLUMNS) <= set(names)
         or len(set(names)) < len(names)
-        or any(mark in body for mark in _NOT_PLAIN)
+        or any(data.find(mark, start, stop) >= 0 for mark in _NOT_PLAIN)
     ):
         return None
-    if b"-" in body and (b",-" in body or b"\n-" in body or body.startswith(b"-")):
+    if data.find(b"-", start, stop) >= 0 and any(data.find(sign, start - 1, stop) >= 0 for sign in (b",-", b"\n-")):
         return None
     at = names.index("timestamp_ms")
-    every = np.empty((body.count(b"\n") + 1) * len(names), dtype=np.float64)
-    parser, done, start = simdjson.Parser(), 0, 0
-    while start < len(body):
-        end = body.find(b"\n", start + _PIECE)
-        piece = body[start : end if end >= 0 else len(body)]
+    every = np.empty((data.count(b"\n", start, stop) + 1) * len(names), dtype=np.float64)
+    parser, done = simdjson.Parser(), 0
+    while start < stop:
+        end = data.find(b"\n", start + _PIECE, stop)
+        piece = data[start : end if end >= 0 else stop]
         numbers = _numbers(parser, piece, len(names), at)
         if numbers is None:
             return None

@@ -19,8 +19,9 @@ from nija_trading.domain.market.candles import Candles, Floats, Ints
 
 Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
-BLOCK = 16_384
-"""Candles of a long feed that are gone through at a time, so that columns in the making stay in the cache."""
+BLOCK = 8_192
+"""Candles of a long feed that are gone through at a time, so that columns in the making stay in the cache, and a process
+that runs once asks for little memory."""
 
 FEATURE_PARAMETERS = (
     "ema_fast",
