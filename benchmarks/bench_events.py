@@ -42,6 +42,7 @@ from nija_common.runtime.platform import Platform
 from nija_common.runtime.settings import Block, PlatformSettings, environment, load
 from nija_common.storage.port import Storage
 from nija_common.storage.unit_of_work import UnitOfWork, Work
+from nija_common.telemetry.logging import configure_logging
 from nija_common.testing import TestPlatform, kafka, start_platform
 from nija_common.testing.events import example_of
 from nija_common.testing.processes import Unavailable, started
@@ -87,11 +88,16 @@ async def count(deps: Deps, received: Received[SessionRevoked], uow: UnitOfWork)
     uow.save(tally.model_copy(update={"count": tally.count + 1}))
 
 
+def tally_of(received: Received[SessionRevoked]) -> Iterator[tuple[type[Document], str]]:
+    """What `count` reads: as the services declare it of their handlers."""
+    yield Tally, received.key
+
+
 COUNTER = Service(
     name="counter",
     settings=NoSettings,
     build=build,
-    roles={"api": Role(subscriptions=(shared(SESSIONS, {SessionRevoked: count}),))},
+    roles={"api": Role(subscriptions=(shared(SESSIONS, {SessionRevoked: count}, reads={SessionRevoked: tally_of}),))},
     collections=(Tally,),
 )
 TELLER = Service(name="trading-engine", settings=NoSettings, build=build, roles={"api": Role()}, collections=())
@@ -277,6 +283,7 @@ def main() -> int:
     parser.add_argument("--strict", action="store_true", help="status 1 if a goal is missed")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args()
+    configure_logging("warning")
     report: dict[str, Any] = {}
     wrong: list[str] = []
     for bus in options.bus.split(","):

@@ -72,7 +72,7 @@ class Codec:
         if cls is None:
             return None
         try:
-            data = self._upcast(cls, int(envelope["version"]), dict(envelope["data"]))
+            data = self._upcast(cls, int(envelope["version"]), envelope["data"])
             revision = envelope.get("revision") or [0, 0]
             return Received(
                 event=_lenient(cls, data),
@@ -103,6 +103,8 @@ class Codec:
         return envelope
 
     def _upcast(self, cls: type[Event], version: int, data: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise TypeError("the payload is no object")
         if version > cls.schema_version:
             raise ValueError(f"version {version} is newer than {cls.schema_version}")
         while version < cls.schema_version:

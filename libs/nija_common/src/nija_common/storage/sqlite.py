@@ -250,16 +250,21 @@ class SqliteStorage:
         )
 
     async def last_seqs(self, group: str, topic: str, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        by_source: dict[str, list[str]] = {}
+        for source, key in keys:
+            by_source.setdefault(source, []).append(key)
+
         def run(connection: sqlite3.Connection) -> dict[tuple[str, str], int]:
             found: dict[tuple[str, str], int] = {}
-            for source, key in keys:
-                rows = connection.execute(
-                    "SELECT seq FROM sys_applied "
-                    "WHERE service = ? AND group_name = ? AND topic = ? AND source = ? AND key = ?",
-                    (self._service, group, topic, source, key),
-                ).fetchall()
-                if rows:
-                    found[(source, key)] = rows[0][0]
+            for source, names in by_source.items():
+                for i in range(0, len(names), _IDS_A_STATEMENT):
+                    some = names[i : i + _IDS_A_STATEMENT]
+                    rows = connection.execute(
+                        "SELECT key, seq FROM sys_applied WHERE service = ? AND group_name = ? AND topic = ? "
+                        f"AND source = ? AND key IN ({', '.join('?' * len(some))})",
+                        (self._service, group, topic, source, *some),
+                    ).fetchall()
+                    found.update({(source, key): seq for key, seq in rows})
             return found
 
         return await self._engine.read(run)
