@@ -43,6 +43,7 @@ from nija_common.runtime.settings import Block, PlatformSettings, environment, l
 from nija_common.storage.port import Storage
 from nija_common.storage.unit_of_work import UnitOfWork, Work
 from nija_common.telemetry.logging import configure_logging
+from nija_common.telemetry.tracing import configure_tracing
 from nija_common.testing import TestPlatform, kafka, start_platform
 from nija_common.testing.events import example_of
 from nija_common.testing.processes import Unavailable, started
@@ -284,6 +285,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args()
     configure_logging("warning")
+    configure_tracing("bench", None, 1.0)
     report: dict[str, Any] = {}
     wrong: list[str] = []
     for bus in options.bus.split(","):

@@ -78,6 +78,7 @@ class Batch:
     def __init__(self, group: str, subscription: Subscription, items: Sequence[Opened], uow: UnitOfWork) -> None:
         self._group = group
         self._topic = subscription.topic
+        self._is_fact = subscription.topic.kind is Kind.FACT
         self._subscription = subscription
         self._items = items
         self._uow = uow
@@ -92,24 +93,19 @@ class Batch:
     async def read(self, storage: Storage) -> None:
         """Everything it needs of the store, side by side. Raises as the store's reads do."""
         wanted = self._wanted()
-        kinds = list(wanted)
-        seqs, *found = await asyncio.gather(
-            self._last_seqs(storage), *(storage.get_many(kind, list(wanted[kind])) for kind in kinds)
+        # Side by side: a read costs its way to the store more than what it fetches.
+        reads = [storage.get_many(kind, list(ids)) for kind, ids in wanted.items()]
+        self.found, parked, found = await asyncio.gather(
+            self._last_seqs(storage), self._parked_keys(storage), asyncio.gather(*reads)
         )
-        self.found, self._last = seqs, dict(seqs)
-        for kind, documents in zip(kinds, found, strict=True):
-            if kind is ParkedKey:
-                self._parked = {parked.key: parked for parked in documents.values()}  # type: ignore[attr-defined]
-            else:
-                self._uow.found(kind.collection.name, wanted[kind], documents)
+        self._last = dict(self.found)
+        self._parked = {key.key: key for key in parked.values()}
+        for (kind, ids), documents in zip(wanted.items(), found, strict=True):
+            self._uow.found(kind.collection.name, ids, documents)
 
     def _wanted(self) -> dict[type[Document], dict[str, None]]:
-        """Ids by kind, in the order in which they come up."""
-        topic = self._topic.name
-        keys = {item.record.key for item in self._items}
-        wanted: dict[type[Document], dict[str, None]] = {
-            ParkedKey: {parked_id(self._group, topic, key): None for key in keys if key is not None}
-        }
+        """What handlers are known to read: ids by kind, in the order in which they come up."""
+        wanted: dict[type[Document], dict[str, None]] = {}
         reads = self._subscription.reads
         if reads:
             for item in self._items:
@@ -120,8 +116,13 @@ class Batch:
                         wanted.setdefault(kind, {})[document_id] = None
         return wanted
 
+    async def _parked_keys(self, storage: Storage) -> dict[str, ParkedKey]:
+        keys = {item.record.key for item in self._items}
+        ids = [parked_id(self._group, self._topic.name, key) for key in keys if key is not None]
+        return await storage.get_many(ParkedKey, ids)
+
     async def _last_seqs(self, storage: Storage) -> dict[Name, int]:
-        if self._topic.kind is not Kind.FACT:
+        if not self._is_fact:
             return {}
         names = {(item.source, item.record.key) for item in self._items if item.source and item.record.key}
         return await storage.last_seqs(self._group, self._topic.name, [(str(s), str(k)) for s, k in names])
@@ -131,65 +132,71 @@ class Batch:
 
         Raises what a handler raises, and SplitBatch where the first event alone has to be split.
         """
-        uow = self._uow
+        uow, handlers = self._uow, self._subscription.handlers
         with current(uow):
             for item in self._items:
-                uow.mark()
-                try:
-                    await self._one(item, deps, parking)
-                except SplitBatch:
-                    uow.back()
-                    if self.done == 0:
-                        raise
-                    return
+                name, repeated, problem = self._judged(item)
+                received = item.received
+                handler = None if received is None else handlers.get(type(received.event))
+                if repeated:
+                    self._skipped["duplicate"] += 1
+                elif problem is not None:
+                    self._set_aside(item.record, problem, parking)
+                elif received is None or handler is None:
+                    self._skipped["no_handler"] += 1
+                else:
+                    uow.mark()
+                    try:
+                        await self._handle(handler, received, deps)
+                    except SplitBatch:
+                        uow.back()
+                        if self.done == 0:
+                            raise
+                        return
+                if name is not None and item.place is not None and not repeated:
+                    self._last[name] = self.seqs[name] = item.place
                 self.done += 1
 
-    async def _one(self, item: Opened, deps: Any, parking: Parking) -> None:
-        """Handles, skips or sets aside one record. Notes its `seq` once it has: a split forgets nothing else."""
-        record, received, problem = item.record, item.received, item.problem
-        key = record.key or ""
+    def _judged(self, item: Opened) -> tuple[Name | None, bool, str | None]:
+        """What its `seq` is counted for, if it is; whether it was applied before; why it must be set aside, if it must."""
+        place, problem, key = item.place, item.problem, item.record.key or ""
         name: Name | None = None
-        if item.place is not None and item.source is not None and self._topic.kind is Kind.FACT:
+        if place is not None and item.source is not None and self._is_fact:
             name = (item.source, key)
             before = self._last.get(name)
             if before is not None:
-                if item.place <= before:
-                    self._skipped["duplicate"] += 1
-                    return
-                missing = missing_between(before, item.place)
+                if place <= before:
+                    return name, True, None
+                missing = missing_between(before, place)
                 if missing is not None:
                     problem = f"events {missing[0]} to {missing[1]} are missing"
-        held = self._parked.get(key)
-        if held is not None or problem is not None:
-            parked = parking.set_aside(record, held, problem or "the key is parked", self._uow)
-            if parked is not None:
-                self._parked[key] = parked
-        else:
-            handler = None if received is None else self._subscription.handlers.get(type(received.event))
-            if received is None or handler is None:
-                self._skipped["no_handler"] += 1
-            else:
-                await self._handle(handler, received, deps)
-                self._handled[received.event.type] += 1
-        if name is not None and item.place is not None:
-            self._last[name] = self.seqs[name] = item.place
+        if problem is None and key in self._parked:
+            problem = "the key is parked"
+        return name, False, problem
+
+    def _set_aside(self, record: Record, problem: str, parking: Parking) -> None:
+        parked = parking.set_aside(record, self._parked.get(record.key or ""), problem, self._uow)
+        if parked is not None:
+            self._parked[parked.key] = parked
 
     async def _handle(self, handler: Any, received: Received[Event], deps: Any) -> None:
         event, traceparent = received.event, received.traceparent
+        event_type = event.type
         span = processing(
-            self._topic.name,
-            group=self._group,
-            event_type=event.type,
-            event_id=received.id,
-            traceparent=traceparent,
+            self._topic.name, group=self._group, event_type=event_type, event_id=received.id, traceparent=traceparent
         )
         story = Context(
             received.correlation_id, received.id, traceparent or trace_begun(), getattr(event, "user_id", None)
         )
-        with in_context(story), span:
-            await handler(deps, received, self._uow)
+        with in_context(story):
+            if span is None:
+                await handler(deps, received, self._uow)
+            else:
+                with span:
+                    await handler(deps, received, self._uow)
             if _lines.isEnabledFor(logging.DEBUG):
-                log.debug("event_handled", group=self._group, topic=self._topic.name, type=event.type)
+                log.debug("event_handled", group=self._group, topic=self._topic.name, type=event_type)
+        self._handled[event_type] += 1
 
     def count(self, now_ms: int) -> None:
         """Tells the metrics, after the commit."""

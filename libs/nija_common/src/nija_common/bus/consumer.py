@@ -6,14 +6,15 @@ permanent one parks the event's key and goes on with the others. Delivery is at 
 because the position is committed with them.
 
 The partitions that have something to apply take their turns side by side, so that their commits share a transaction of
-the store; meanwhile the bus is asked for more, and told how far the turns before came.
+the store, and the next batches are handled while it is written; meanwhile the bus is asked for more, and told how far
+the turns came.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -58,6 +59,54 @@ class _Place:
     failures: int = 0
     retry_at: float = 0.0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class _Work:
+    """What a member does at this moment: one task a name (a partition's turn, a read, a word to the bus).
+
+    `moved`: partitions whose position the bus is to be told.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: dict[Hashable, asyncio.Task[Any]] = {}
+        self._over: list[Hashable] = []
+        self._bell = asyncio.Event()
+        self.moved: set[TopicPartition] = set()
+
+    def begin(self, name: Hashable, run: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> bool:
+        """Starts it unless one of that name is under way; whether it has been started."""
+        if name in self._tasks:
+            return False
+        task = self._tasks[name] = asyncio.create_task(run(*args))
+        task.add_done_callback(lambda _: self._end(name))
+        return True
+
+    def _end(self, name: Hashable) -> None:
+        self._over.append(name)
+        self._bell.set()
+
+    async def ended(self, timeout: float | None) -> list[Any]:
+        """What has ended answers with, once something has, at the latest after `timeout`. Raises what a task raised."""
+        timer = None if timeout is None else asyncio.get_running_loop().call_later(timeout, self._bell.set)
+        try:
+            await self._bell.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
+        self._bell.clear()
+        over, self._over = self._over, []
+        return [task.result() for task in [self._tasks.pop(name) for name in over]]
+
+    def cancel(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+
+    async def finish(self) -> None:
+        """Waits for turns; a read could wait for long and changes nothing by itself."""
+        for name, task in self._tasks.items():
+            if name == "read":
+                task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
 
 class ConsumerRunner:
@@ -138,41 +187,51 @@ class ConsumerRunner:
                     self._places.pop(place, None)
 
     async def _consume(self, member: Member) -> None:
-        moved: list[TopicPartition] = []
-        while True:
-            now = asyncio.get_running_loop().time()
-            held = {p: s for p, s in self._places.items() if s.pending and p.topic not in self._parking.suspended}
-            ready = {place: state for place, state in held.items() if state.retry_at <= now}
-            waiting = (state.retry_at - now for place, state in held.items() if place not in ready)
-            timeout = 0.0 if ready else min([POLL_S, *waiting])
-            room = HELD - sum(len(state.pending) for state in ready.values())
-            # All of it ends before any error is raised: nothing goes on behind the back of whoever joins anew.
-            outcomes = await asyncio.gather(
-                *(self._turn(member, place, state) for place, state in ready.items()),
-                self._read_on(member, room, timeout),
-                self._tell_bus(member, moved),
-                return_exceptions=True,
-            )
-            for outcome in outcomes:
-                if isinstance(outcome, BaseException):
-                    raise outcome
-            moved = [place for place in outcomes if isinstance(place, TopicPartition)]
-            moved += await self._pass_over(member)
+        """Until something fails. What is under way then ends before the error is raised: nothing goes on behind the back
+        of whoever joins anew."""
+        work = _Work()
+        try:
+            while True:
+                await self._begin_what_can_be(member, work)
+                work.moved.update(place for place in await work.ended(self._next_try()) if place is not None)
+        except asyncio.CancelledError:
+            work.cancel()
+            raise
+        finally:
+            await work.finish()
 
-    async def _read_on(self, member: Member, room: int, timeout: float) -> None:
+    async def _begin_what_can_be(self, member: Member, work: _Work) -> None:
+        """A turn for each partition that has something, one request for more, one word to the bus of how far turns came."""
+        now = asyncio.get_running_loop().time()
+        waiting = 0
+        for place, state in self._places.items():
+            if state.pending and state.retry_at <= now and place.topic not in self._parking.suspended:
+                waiting += len(state.pending)
+                work.begin(place, self._turn, member, place, state)
+        if waiting < HELD:
+            work.begin("read", self._read_on, member, HELD - waiting)
+        if not work.moved and not waiting:
+            work.moved.update(await self._pass_over(member))
+        if work.moved and work.begin("tell", self._tell_bus, member, frozenset(work.moved)):
+            work.moved.clear()
+
+    def _next_try(self) -> float | None:
+        """In how many seconds the first of the partitions that wait after a failure is to be tried again."""
+        now = asyncio.get_running_loop().time()
+        return min((state.retry_at - now for state in self._places.values() if state.retry_at > now), default=None)
+
+    async def _read_on(self, member: Member, room: int) -> None:
         """Takes what the bus has; what it gives stands in its partition before anything else can happen."""
-        if room <= 0:
-            return
         where: TopicPartition | None = None
         state: _Place | None = None
-        for record in await member.poll(min(room, 4 * BATCH), timeout):
+        for record in await member.poll(min(room, 4 * BATCH), POLL_S):
             if where is None or record.partition != where.partition or record.topic != where.topic:
                 where = record.place
                 state = self._places.get(where)
             if state is not None:
                 state.pending.append(record)
 
-    async def _tell_bus(self, member: Member, places: Sequence[TopicPartition]) -> None:
+    async def _tell_bus(self, member: Member, places: Collection[TopicPartition]) -> None:
         offsets = {place: self._places[place].next_offset for place in places if place in self._places}
         if not offsets:
             return
@@ -199,7 +258,7 @@ class ConsumerRunner:
             log.warning("positions_not_kept", group=self._group, reason=str(error))
             return []
         for state, position in behind.values():
-            state.next_offset = position
+            state.next_offset = max(state.next_offset, position)
         return list(behind)
 
     async def _turn(self, member: Member, place: TopicPartition, state: _Place) -> TopicPartition | None:

@@ -34,7 +34,7 @@ class ReadsOwnWrites(Storage):
         if uow is not None:
             known, document = uow.known(kind.collection.name, document_id)
             if known:
-                return cast(D | None, document)
+                return cast("D | None", document)
         read = await self._storage.get(kind, document_id)
         if uow is not None:
             uow.found(kind.collection.name, (document_id,), {} if read is None else {document_id: read})

@@ -188,20 +188,20 @@ class UnitOfWork:
 def emission_of(event: Event, source: str, clock: Clock) -> Emission:
     """The event with its envelope's fields, validated strictly; trace and correlation come from the context."""
     context = current_context()
-    event_id = new_id("evt")
+    event_id, key = new_id("evt"), event.key()
     return Emission(
-        id=event_id,
-        topic=event.topic,
-        key=event.key(),
-        partition=shard_of(event.key()),
-        type=event.type,
-        version=event.schema_version,
-        source=source,
-        time_ms=clock.now_ms(),
-        correlation_id=context.correlation_id or event_id,
-        causation_id=context.causation_id,
-        traceparent=context.traceparent,
-        data=event.model_dump(mode="json"),
+        event_id,
+        event.topic,
+        key,
+        shard_of(key),
+        event.type,
+        event.schema_version,
+        source,
+        clock.now_ms(),
+        context.correlation_id or event_id,
+        context.causation_id,
+        context.traceparent,
+        event.model_dump(mode="json"),
     )
 
 

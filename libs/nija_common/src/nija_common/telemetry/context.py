@@ -44,7 +44,8 @@ def known_context() -> Context:
 
 def trace_begun() -> str:
     """A trace that nobody records: its id is for logs, and for what follows from here."""
-    return f"00-{random.getrandbits(128):032x}-{random.getrandbits(64):016x}-00"
+    drawn = f"{random.getrandbits(192):048x}"
+    return f"00-{drawn[:32]}-{drawn[32:]}-00"
 
 
 class _In:
