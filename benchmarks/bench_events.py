@@ -240,8 +240,11 @@ def bus_env(bus: str, folder: Path) -> Iterator[dict[str, str]]:
     if address:
         yield {**common, "NIJA_KAFKA_BOOTSTRAP": address}
         return
-    with started(kafka.launch, folder) as server:
+    server = started(kafka.launch, folder)
+    try:
         yield {**common, "NIJA_KAFKA_BOOTSTRAP": f"127.0.0.1:{server.port}"}
+    finally:
+        server.end()
 
 
 def measured(bus: str, events: int, seconds: float, rounds: int) -> dict[str, Any]:
