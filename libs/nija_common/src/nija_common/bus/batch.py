@@ -6,7 +6,6 @@ depends on it is checked by the commit: documents by their versions, the last `s
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -91,19 +90,20 @@ class Batch:
         self.done = 0
 
     async def read(self, storage: Storage) -> None:
-        """Everything it needs of the store, side by side. Raises as the store's reads do."""
-        wanted = self._wanted()
-        # Side by side: a read costs its way to the store more than what it fetches.
-        reads = [storage.get_many(kind, list(ids)) for kind, ids in wanted.items()]
-        self.found, parked, found = await asyncio.gather(
-            self._last_seqs(storage), self._parked_keys(storage), asyncio.gather(*reads)
-        )
+        """Everything it needs of the store. Raises as the store's reads do."""
+        group, topic = self._group, self._topic.name
+        names = {(i.source, i.record.key) for i in self._items if i.source and i.record.key} if self._is_fact else ()
+        keys = {item.record.key for item in self._items}
+        wanted = self._foreseen()
+        parked = wanted.setdefault(ParkedKey, {})
+        parked.update({parked_id(group, topic, key): None for key in keys if key is not None})
+        self.found, found = await storage.read_ahead(group, topic, [(str(s), str(k)) for s, k in names], wanted)
         self._last = dict(self.found)
-        self._parked = {key.key: key for key in parked.values()}
-        for (kind, ids), documents in zip(wanted.items(), found, strict=True):
-            self._uow.found(kind.collection.name, ids, documents)
+        for kind, documents in found.items():
+            self._uow.found(kind.collection.name, wanted[kind], documents)
+        self._parked = {key.key: key for key in found[ParkedKey].values() if isinstance(key, ParkedKey)}
 
-    def _wanted(self) -> dict[type[Document], dict[str, None]]:
+    def _foreseen(self) -> dict[type[Document], dict[str, None]]:
         """What handlers are known to read: ids by kind, in the order in which they come up."""
         wanted: dict[type[Document], dict[str, None]] = {}
         reads = self._subscription.reads
@@ -115,17 +115,6 @@ class Batch:
                     for kind, document_id in foresee(received):
                         wanted.setdefault(kind, {})[document_id] = None
         return wanted
-
-    async def _parked_keys(self, storage: Storage) -> dict[str, ParkedKey]:
-        keys = {item.record.key for item in self._items}
-        ids = [parked_id(self._group, self._topic.name, key) for key in keys if key is not None]
-        return await storage.get_many(ParkedKey, ids)
-
-    async def _last_seqs(self, storage: Storage) -> dict[Name, int]:
-        if not self._is_fact:
-            return {}
-        names = {(item.source, item.record.key) for item in self._items if item.source and item.record.key}
-        return await storage.last_seqs(self._group, self._topic.name, [(str(s), str(k)) for s, k in names])
 
     async def collect(self, deps: Any, parking: Parking) -> None:
         """Handles one after another, up to the end or to where the batch has to be split.

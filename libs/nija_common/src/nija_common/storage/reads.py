@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar, cast
 
-from nija_common.storage.port import Commit, Draw, Lease, Page, Range, Storage
+from nija_common.storage.port import Commit, Draw, Lease, Page, Range, Storage, Wanted
 from nija_common.storage.unit_of_work import current_unit_of_work
 from nija_common.values.document import Document, Scalar
 
@@ -101,6 +101,11 @@ class ReadsOwnWrites(Storage):
 
     async def last_seqs(self, group: str, topic: str, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
         return await self._storage.last_seqs(group, topic, keys)
+
+    async def read_ahead(
+        self, group: str, topic: str, keys: Sequence[tuple[str, str]], wanted: Wanted
+    ) -> tuple[dict[tuple[str, str], int], dict[type[Document], dict[str, Document]]]:
+        return await self._storage.read_ahead(group, topic, keys, wanted)
 
     async def wait_published(self, commit_id: str, timeout_s: float) -> bool:
         return await self._storage.wait_published(commit_id, timeout_s)
