@@ -19,7 +19,7 @@ from nija_common.events.trading import (
 )
 from nija_common.values.document import Document
 from nija_notifier.domain import notices
-from nija_notifier.domain.circulars import Switch
+from nija_notifier.domain.circulars import Circular, Switch
 from nija_notifier.domain.mail import Delivery, delivery_id
 from nija_notifier.domain.positions import OpenPosition
 from nija_notifier.domain.recipients import Recipient
@@ -49,6 +49,7 @@ def recipient(received: Received[UserSnapshot | SettingsSnapshot]) -> Iterator[R
 
 def switch(received: Received[KillSwitchSnapshot]) -> Iterator[Read]:
     yield Switch, received.event.scope
+    yield Circular, received.id
 
 
 def _mail(received: Received[Event], user_id: str, template: str) -> Iterator[Read]:

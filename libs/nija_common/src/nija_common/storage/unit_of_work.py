@@ -82,7 +82,8 @@ class UnitOfWork:
         self._emissions: list[Emission] = []
         self._raw: list[Message] = []
         self._progress: list[Progress] = []
-        self._reads: dict[_Place, Document | None] | None = {} if remembers else None
+        self.remembers = remembers
+        self._reads: dict[_Place, Document | None] = {}
         self._changed: list[tuple[_Place, _Entry | None]] = []
         self._marks = (0, 0, 0)
         self.commit_id = new_id("cmt")
@@ -94,13 +95,13 @@ class UnitOfWork:
         entry = self._documents.get(place)
         if entry is not None and entry[0] != "guard":
             return True, entry[1] if entry[0] == "save" else None
-        if self._reads is not None and place in self._reads:
+        if place in self._reads:
             return True, self._reads[place]
         return False, None
 
     def found(self, collection: str, document_ids: Iterable[str], documents: Mapping[str, Document]) -> None:
         """Takes note of what was read by these ids; those that are not among the documents do not exist."""
-        if self._reads is not None:
+        if self.remembers:
             self._reads.update({(collection, each): documents.get(each) for each in document_ids})
 
     def touches(self, collection: str) -> bool:
