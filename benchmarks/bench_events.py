@@ -126,7 +126,10 @@ async def commit(work: Work, first: int, events: int) -> None:
 async def all_handled(platform: TestPlatform, events: int) -> None:
     """Waits until positions are committed past so many records; the documents must have counted as many events then."""
     storage = platform.node.infrastructure.storage_of(COUNTER.name)
-    while sum((await storage.progress(COUNTER.group("api"), SESSIONS.name)).values()) < events:
+    while True:
+        applied = await storage.progress(COUNTER.group("api"), SESSIONS.name)
+        if sum(applied.values()) >= events:
+            break
         await asyncio.sleep(0.02)
     found = await storage.get_many(Tally, [f"usr_{number:05d}" for number in range(KEYS)])
     done = sum(tally.count for tally in found.values())
