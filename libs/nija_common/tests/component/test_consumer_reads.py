@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nija_common.events.base import Received
+from nija_common.events.base import Event, Received
 from nija_common.events.identity import SessionRevoked
 from nija_common.events.topics import SESSIONS
 from nija_common.runtime.manifest import Role, Service, shared
@@ -37,8 +37,8 @@ async def test_each_document_is_read_once_a_batch_and_seen_as_it_is_when_it_is_w
     def tally_of(received: Received[SessionRevoked]) -> Iterator[tuple[Any, str]]:
         yield tally_class, received.key
 
-    handlers = {SessionRevoked: toy.roles["api"].subscriptions[0].handlers[SessionRevoked]}
-    reads = {SessionRevoked: tally_of} if declared else {}
+    handlers: dict[type[Event], Any] = {SessionRevoked: toy.roles["api"].subscriptions[0].handlers[SessionRevoked]}
+    reads: dict[type[Event], Any] = {SessionRevoked: tally_of} if declared else {}
     service = replace(toy, roles={"api": Role(subscriptions=(shared(SESSIONS, handlers, reads=reads),))})
     users = [user for user in (f"usr_{i}" for i in range(500)) if shard_of(user) == shard_of("usr_0")][:3]
     alone: list[str] = []
@@ -57,7 +57,7 @@ async def test_each_document_is_read_once_a_batch_and_seen_as_it_is_when_it_is_w
             nonlocal interfering
             if interfering and given.progress and given.saves:
                 interfering = False
-                stored = await get(self, tally_class, users[1])
+                stored: Any = await get(self, tally_class, users[1])
                 uow = work.open()
                 uow.save(stored.model_copy(update={"seen": (*stored.seen, "meanwhile")}))
                 await commit(self, uow.sequenced())
