@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import platform as machine
@@ -42,6 +43,8 @@ from nija_common.runtime.platform import Platform
 from nija_common.runtime.settings import Block, PlatformSettings, environment, load
 from nija_common.storage.port import Storage
 from nija_common.storage.unit_of_work import UnitOfWork, Work
+from nija_common.telemetry.logging import configure_logging
+from nija_common.telemetry.tracing import configure_tracing
 from nija_common.testing import TestPlatform, kafka, start_platform
 from nija_common.testing.events import example_of
 from nija_common.testing.processes import Unavailable, started
@@ -87,11 +90,16 @@ async def count(deps: Deps, received: Received[SessionRevoked], uow: UnitOfWork)
     uow.save(tally.model_copy(update={"count": tally.count + 1}))
 
 
+def tally_of(received: Received[SessionRevoked]) -> Iterator[tuple[type[Document], str]]:
+    """What `count` reads: as the services declare it of their handlers."""
+    yield Tally, received.key
+
+
 COUNTER = Service(
     name="counter",
     settings=NoSettings,
     build=build,
-    roles={"api": Role(subscriptions=(shared(SESSIONS, {SessionRevoked: count}),))},
+    roles={"api": Role(subscriptions=(shared(SESSIONS, {SessionRevoked: count}, reads={SessionRevoked: tally_of}),))},
     collections=(Tally,),
 )
 TELLER = Service(name="trading-engine", settings=NoSettings, build=build, roles={"api": Role()}, collections=())
@@ -116,17 +124,17 @@ async def commit(work: Work, first: int, events: int) -> None:
 
 
 async def all_handled(platform: TestPlatform, events: int) -> None:
-    """Waits until the documents have counted so many events."""
+    """Waits until positions are committed past so many records; the documents must have counted as many events then."""
     storage = platform.node.infrastructure.storage_of(COUNTER.name)
-    keys = [f"usr_{number:05d}" for number in range(KEYS)]
     while True:
-        found = await storage.get_many(Tally, keys)
-        done = sum(tally.count for tally in found.values())
-        if done == events:
-            return
-        if done > events:
-            raise AssertionError(f"{done} effects of {events} events")
+        applied = await storage.progress(COUNTER.group("api"), SESSIONS.name)
+        if sum(applied.values()) >= events:
+            break
         await asyncio.sleep(0.02)
+    found = await storage.get_many(Tally, [f"usr_{number:05d}" for number in range(KEYS)])
+    done = sum(tally.count for tally in found.values())
+    if done != events:
+        raise AssertionError(f"{done} effects of {events} events")
 
 
 @dataclass(slots=True)
@@ -233,8 +241,11 @@ def bus_env(bus: str, folder: Path) -> Iterator[dict[str, str]]:
     if address:
         yield {**common, "NIJA_KAFKA_BOOTSTRAP": address}
         return
-    with started(kafka.launch, folder) as server:
+    server = started(kafka.launch, folder)
+    try:
         yield {**common, "NIJA_KAFKA_BOOTSTRAP": f"127.0.0.1:{server.port}"}
+    finally:
+        server.end()
 
 
 def measured(bus: str, events: int, seconds: float, rounds: int) -> dict[str, Any]:
@@ -277,6 +288,10 @@ def main() -> int:
     parser.add_argument("--strict", action="store_true", help="status 1 if a goal is missed")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args()
+    # As every process of the platform begins, and (`until_told_to_stop`) goes on once it is ready.
+    configure_logging("warning")
+    configure_tracing("bench", None, 1.0)
+    gc.freeze()
     report: dict[str, Any] = {}
     wrong: list[str] = []
     for bus in options.bus.split(","):

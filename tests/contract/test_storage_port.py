@@ -476,6 +476,8 @@ async def test_a_commit_holds_all_its_parts(store: Backend) -> None:
     assert messages[0].headers["type"] == "suite.happened"
     assert await storage.progress("g", "t") == {0: 5}
     assert await storage.last_seqs("g", "t", [("s", "k"), ("s", "other")]) == {("s", "k"): 2}
+    seqs, found = await storage.read_ahead("g", "t", [("s", "k"), ("s", "other")], {Account: ["nobody"], Order: []})
+    assert (seqs, found) == ({("s", "k"): 2}, {Account: {}, Order: {}})
 
 
 async def test_a_commit_repeated_with_its_id_has_no_second_effect(store: Backend) -> None:

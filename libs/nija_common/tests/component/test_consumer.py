@@ -10,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nija_common.bus.consumer import PARKED_KEYS_A_MINUTE
-from nija_common.bus.parked import ParkedKey, parked_id
+from nija_common.bus.parked import PARKED_KEYS_A_MINUTE, ParkedKey, parked_id
 from nija_common.bus.port import Edge, Message, TopicPartition
 from nija_common.bus.replay import replay_key
 from nija_common.events.catalogue import codec

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nija_common.bus.consumer import PARKED_KEYS_A_MINUTE
+from nija_common.bus.parked import PARKED_KEYS_A_MINUTE
 from nija_common.bus.watch import EVERY_S
 from nija_common.events.identity import SessionRevoked
 from nija_common.events.topics import SESSIONS

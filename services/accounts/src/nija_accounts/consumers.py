@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nija_accounts import reads
 from nija_accounts.handlers import allowances, following
 from nija_common.events.subscriptions import SubscriptionSnapshot
 from nija_common.events.topics import HOUR_MS, MARKET_MARKS, SUBSCRIPTIONS, TRADING
@@ -21,7 +22,7 @@ from nija_common.events.trading import (
 from nija_common.runtime.manifest import broadcast, shared
 
 SHARED = (
-    shared(SUBSCRIPTIONS, {SubscriptionSnapshot: allowances.remember}),
+    shared(SUBSCRIPTIONS, {SubscriptionSnapshot: allowances.remember}, reads={SubscriptionSnapshot: reads.allowance}),
     shared(
         TRADING,
         {
@@ -35,6 +36,18 @@ SHARED = (
             TradeReduced: following.trade_reduced,
             TradeClosed: following.trade_closed,
             TradeCancelled: following.trade_cancelled,
+        },
+        reads={
+            BotStatusChanged: reads.last_run,
+            BalanceRead: reads.balance,
+            PositionOpened: reads.position,
+            PositionChanged: reads.position,
+            PositionClosed: reads.position,
+            TradeAccepted: reads.counted_trade,
+            TradeOpened: reads.counted_trade,
+            TradeReduced: reads.trade,
+            TradeClosed: reads.counted_trade,
+            TradeCancelled: reads.counted_trade,
         },
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nija_accounts.domain.allowance import Allowance
-from nija_accounts.domain.calendar import DayOfTrades, MonthOfTrades
+from nija_accounts.domain.calendar import DayOfTrades, MonthOfTrades, period_id
 from nija_accounts.domain.ledger import Balance, LastRun, balance_id
 from nija_accounts.domain.positions import OpenPosition
 from nija_accounts.domain.settings import Settings
@@ -109,14 +109,14 @@ class Calendar:
 
     async def month(self, ledger: str, month: int) -> MonthOfTrades:
         """The month as stored, else one without trades (version 0)."""
-        name = f"{ledger}/{month}"
+        name = period_id(ledger, month)
         return await self.storage.get(MonthOfTrades, name) or MonthOfTrades(
             id=name, ledger=ledger, month=month, counts={}
         )
 
     async def day(self, ledger: str, day: int) -> DayOfTrades:
         """The day as stored, else one without trades (version 0)."""
-        name = f"{ledger}/{day}"
+        name = period_id(ledger, day)
         return await self.storage.get(DayOfTrades, name) or DayOfTrades(id=name, ledger=ledger, day=day, counts={})
 
     async def months(self, ledger: str) -> list[MonthOfTrades]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nija_analytics import reads
 from nija_analytics.deps import Deps
 from nija_analytics.handlers import audit, counting, desks, people, usage
 from nija_common.events.administration import ApiUsageCounted
@@ -52,10 +53,26 @@ SHARED = (
             BrokerConnected: desks.broker_connected,
             BrokerRemoved: desks.broker_removed,
         },
+        reads={
+            BotStatusChanged: reads.bot,
+            BalanceRead: reads.balance,
+            TradeOpened: reads.opened_trade,
+            TradeReduced: reads.trade,
+            TradeClosed: reads.closed_trade,
+            PositionOpened: reads.counted_position,
+            PositionChanged: reads.position,
+            PositionClosed: reads.counted_position,
+            BrokerConnected: reads.broker,
+            BrokerRemoved: reads.broker,
+        },
     ),
-    shared(USERS, {UserSnapshot: people.user_changed}),
-    shared(SUBSCRIPTIONS, {SubscriptionSnapshot: people.subscription_changed}),
-    shared(SETTINGS, {SettingsSnapshot: people.settings_changed}),
-    shared(USAGE, {ApiUsageCounted: usage.calls_counted}),
-    shared(AUDIT, {AuditRecorded: both(audit.audit_recorded, usage.signed_in)}),
+    shared(USERS, {UserSnapshot: people.user_changed}, reads={UserSnapshot: reads.user}),
+    shared(
+        SUBSCRIPTIONS,
+        {SubscriptionSnapshot: people.subscription_changed},
+        reads={SubscriptionSnapshot: reads.subscription},
+    ),
+    shared(SETTINGS, {SettingsSnapshot: people.settings_changed}, reads={SettingsSnapshot: reads.preferences}),
+    shared(USAGE, {ApiUsageCounted: usage.calls_counted}, reads={ApiUsageCounted: reads.calls}),
+    shared(AUDIT, {AuditRecorded: both(audit.audit_recorded, usage.signed_in)}, reads={AuditRecorded: reads.audited}),
 )

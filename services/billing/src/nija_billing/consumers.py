@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nija_billing import reads
 from nija_billing.handlers import overrides, subscriptions, usage
 from nija_common.events.administration import ApiUsageCounted, TierOverrideRequested
 from nija_common.events.identity import UserSnapshot
@@ -10,9 +11,9 @@ from nija_common.events.trading import BrokerConnected, BrokerRemoved, PositionC
 from nija_common.runtime.manifest import shared
 
 SUBSCRIPTIONS = (
-    shared(USERS, {UserSnapshot: subscriptions.begin}),
-    shared(ADMIN, {TierOverrideRequested: overrides.set_tier}),
-    shared(USAGE, {ApiUsageCounted: usage.count_calls}),
+    shared(USERS, {UserSnapshot: subscriptions.begin}, reads={UserSnapshot: reads.subscription}),
+    shared(ADMIN, {TierOverrideRequested: overrides.set_tier}, reads={TierOverrideRequested: reads.subscription}),
+    shared(USAGE, {ApiUsageCounted: usage.count_calls}, reads={ApiUsageCounted: reads.counters}),
     shared(
         TRADING,
         {
@@ -21,6 +22,13 @@ SUBSCRIPTIONS = (
             PositionClosed: usage.position_closed,
             BrokerConnected: usage.broker_connected,
             BrokerRemoved: usage.broker_removed,
+        },
+        reads={
+            TradeOpened: reads.counters,
+            PositionOpened: reads.counters,
+            PositionClosed: reads.holdings,
+            BrokerConnected: reads.holdings,
+            BrokerRemoved: reads.holdings,
         },
     ),
 )

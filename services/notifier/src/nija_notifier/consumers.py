@@ -33,6 +33,7 @@ from nija_common.events.trading import (
 )
 from nija_common.runtime.manifest import broadcast, shared
 from nija_common.security.revocations import KEPT_MS
+from nija_notifier import reads
 from nija_notifier.domain.recent import KEPT_S
 from nija_notifier.handlers import live, mail, notices, positions, recipients
 
@@ -46,12 +47,19 @@ SHARED = (
             TradeOpened: notices.trade_opened,
             TradeClosed: notices.trade_closed,
         },
+        reads={
+            PositionOpened: reads.position,
+            PositionChanged: reads.position,
+            PositionClosed: reads.position,
+            TradeOpened: reads.trade_mail,
+            TradeClosed: reads.trade_mail,
+        },
     ),
-    shared(MAIL, {MailRequested: mail.want}),
-    shared(USERS, {UserSnapshot: recipients.user_changed}),
-    shared(SETTINGS, {SettingsSnapshot: recipients.settings_changed}),
-    shared(PAYMENTS, {InvoicePaymentFailed: notices.payment_failed}),
-    shared(CONTROLS, {KillSwitchSnapshot: notices.switch_changed}),
+    shared(MAIL, {MailRequested: mail.want}, reads={MailRequested: reads.mail}),
+    shared(USERS, {UserSnapshot: recipients.user_changed}, reads={UserSnapshot: reads.recipient}),
+    shared(SETTINGS, {SettingsSnapshot: recipients.settings_changed}, reads={SettingsSnapshot: reads.recipient}),
+    shared(PAYMENTS, {InvoicePaymentFailed: notices.payment_failed}, reads={InvoicePaymentFailed: reads.payment_mail}),
+    shared(CONTROLS, {KillSwitchSnapshot: notices.switch_changed}, reads={KillSwitchSnapshot: reads.switch}),
 )
 
 BROADCASTS = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import structlog
@@ -105,11 +106,12 @@ class BroadcastReader:
             # A reading that concerns everybody, and there are many: it begins no trace in every process.
             handler(self._deps, received)
             return
-        with processing(
+        span = processing(
             record.topic,
             group=self._name,
             event_type=received.event.type,
             event_id=received.id,
             traceparent=received.traceparent,
-        ):
+        )
+        with span or nullcontext():
             handler(self._deps, received)

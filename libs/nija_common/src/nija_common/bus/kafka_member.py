@@ -52,18 +52,18 @@ class Names:
         return TopicPartition(place.topic.removeprefix(self.prefix), place.partition)
 
     def record(self, raw: ConsumerRecord) -> Record:
-        key: str | None = None
-        if raw.key is not None:
-            with contextlib.suppress(UnicodeDecodeError):
-                key = raw.key.decode()
+        try:
+            key = None if raw.key is None else raw.key.decode()
+        except UnicodeDecodeError:
+            key = None
         return Record(
-            topic=raw.topic.removeprefix(self.prefix),
-            partition=raw.partition,
-            offset=raw.offset,
-            key=key,
-            value=raw.value or b"",
-            headers={name: value.decode(errors="replace") for name, value in raw.headers},
-            timestamp_ms=raw.timestamp,
+            raw.topic.removeprefix(self.prefix),
+            raw.partition,
+            raw.offset,
+            key,
+            raw.value or b"",
+            {name: value.decode(errors="replace") for name, value in raw.headers},
+            raw.timestamp,
         )
 
 

@@ -35,9 +35,8 @@ class Message:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A record as it was read. `key` is None where the bytes are no UTF-8 text."""
+class Record(NamedTuple):
+    """A record as it was read. `key` is None where the bytes are no UTF-8 text. A tuple: they come in the thousands."""
 
     topic: str
     partition: int

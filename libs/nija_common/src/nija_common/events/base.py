@@ -7,8 +7,7 @@ version with an upcaster.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -32,8 +31,7 @@ class Event(BaseModel):
 E = TypeVar("E", bound=Event, covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Received(Generic[E]):
+class Received(NamedTuple, Generic[E]):
     """An event as a handler gets it: the payload and the envelope's fields.
 
     `seq` is gapless per (source, topic, key) on state and fact topics, else None. `revision` is
@@ -54,8 +52,7 @@ class Received(Generic[E]):
     traceparent: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Emission:
+class Emission(NamedTuple):
     """An event on its way into a commit: everything but `seq`, which the store draws inside the commit."""
 
     id: str

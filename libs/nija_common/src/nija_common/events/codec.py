@@ -72,21 +72,22 @@ class Codec:
         if cls is None:
             return None
         try:
-            data = self._upcast(cls, int(envelope["version"]), dict(envelope["data"]))
+            data = self._upcast(cls, int(envelope["version"]), envelope["data"])
             revision = envelope.get("revision") or [0, 0]
+            # By position: names cost as much again, and every event comes through here.
             return Received(
-                event=_lenient(cls, data),
-                id=str(envelope["id"]),
-                source=str(envelope["source"]),
-                time_ms=int(envelope["time_ms"]),
-                key=key,
-                partition=partition,
-                offset=offset,
-                seq=envelope.get("seq"),
-                revision=(int(revision[0]), int(revision[1])),
-                correlation_id=str(envelope["correlation_id"]),
-                causation_id=envelope.get("causation_id"),
-                traceparent=envelope.get("traceparent"),
+                _lenient(cls, data),
+                str(envelope["id"]),
+                str(envelope["source"]),
+                int(envelope["time_ms"]),
+                key,
+                partition,
+                offset,
+                envelope.get("seq"),
+                (int(revision[0]), int(revision[1])),
+                str(envelope["correlation_id"]),
+                envelope.get("causation_id"),
+                envelope.get("traceparent"),
             )
         except (KeyError, TypeError, ValueError, ValidationError) as error:
             raise Undecodable(f"{cls.type}: {type(error).__name__}") from error
@@ -103,6 +104,8 @@ class Codec:
         return envelope
 
     def _upcast(self, cls: type[Event], version: int, data: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise TypeError("the payload is no object")
         if version > cls.schema_version:
             raise ValueError(f"version {version} is newer than {cls.schema_version}")
         while version < cls.schema_version:
@@ -114,7 +117,8 @@ class Codec:
 def _lenient(cls: type[Event], data: dict[str, Any]) -> Event:
     """Validates a payload while ignoring fields of a newer minor version, at every depth."""
     try:
-        return cls.model_validate(data)
+        event: Event = cls.__pydantic_validator__.validate_python(data)  # what `model_validate` calls, after 1.5 us
+        return event
     except ValidationError:
         return cls.model_validate(_known_only(cls, data))
 

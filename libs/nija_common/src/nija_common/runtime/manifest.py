@@ -6,7 +6,7 @@ The supervisor turns manifests into processes. Nothing here runs anything.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 SharedHandler = Callable[[Any, Any, Any], Awaitable[object]]
 """`async (deps, received, uow)`: reads, decides, collects into the unit of work. Calls no vendor."""
 
+Reads = Callable[[Any], Iterable[tuple[type[Document], str]]]
+"""`(received)`: the documents, by kind and id, that the handler of this event will get. Read for a whole batch at once;
+one that is left out costs a read of its own, one too many a little of the common one."""
+
 BroadcastHandler = Callable[[Any, Any], object]
 """`(deps, received)`, synchronous: changes memory only, never a store."""
 
@@ -44,6 +48,8 @@ class Subscription:
     broadcast: bool = False
     back_ms: int | None = None
     """Broadcast only: start this far back in time instead of at the topic's own edge."""
+    reads: Mapping[type[Event], Reads] = field(default_factory=dict)
+    """Shared only: what handlers are known to read."""
 
     def start(self, now_ms: int) -> Edge | Since:
         """Where a broadcast reader begins: state topics at the beginning, others at the end, or `back_ms` ago."""
@@ -52,9 +58,11 @@ class Subscription:
         return Edge.BEGINNING if self.topic.kind is Kind.STATE else Edge.END
 
 
-def shared(topic: Topic, handlers: Mapping[type[Event], SharedHandler]) -> Subscription:
+def shared(
+    topic: Topic, handlers: Mapping[type[Event], SharedHandler], *, reads: Mapping[type[Event], Reads] | None = None
+) -> Subscription:
     """Each event once a consumer group: its effects and its position are one commit."""
-    return Subscription(topic, handlers)
+    return Subscription(topic, handlers, reads=reads or {})
 
 
 def broadcast(

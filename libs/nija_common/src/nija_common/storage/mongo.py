@@ -6,6 +6,7 @@ is written is in `mongo_commit.py`, its outbox in `mongo_outbox.py`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -23,7 +24,7 @@ from nija_common.storage.mongo_outbox import Bell, MongoOutbox
 from nija_common.storage.mongo_pool import PoolUse
 from nija_common.storage.mongo_query import Select
 from nija_common.storage.mongo_schema import APPLIED, PROGRESS, Raw, database_name, from_raw
-from nija_common.storage.port import Commit, Draw, Lease, Page, Range
+from nija_common.storage.port import Commit, Draw, Lease, Page, Range, Wanted
 from nija_common.values.document import Document, Scalar
 
 D = TypeVar("D", bound=Document)
@@ -193,6 +194,13 @@ class MongoStorage:
         with translated():
             rows = await self._database[APPLIED].find({"_id": {"$in": list(ids)}}).to_list()
         return {ids[str(row["_id"])]: int(row["seq"]) for row in rows}
+
+    async def read_ahead(
+        self, group: str, topic: str, keys: Sequence[tuple[str, str]], wanted: Wanted
+    ) -> tuple[dict[tuple[str, str], int], dict[type[Document], dict[str, Document]]]:
+        several = asyncio.gather(*(self.get_many(kind, list(ids)) for kind, ids in wanted.items()))
+        seqs, found = await asyncio.gather(self.last_seqs(group, topic, keys), several)
+        return seqs, dict(zip(wanted, found, strict=True))
 
     async def wait_published(self, commit_id: str, timeout_s: float) -> bool:
         return await self._outbox.wait_published(commit_id, timeout_s)

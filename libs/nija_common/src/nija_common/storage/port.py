@@ -12,7 +12,7 @@ a commit could not be learned before the deadline), `NijaError(DATABASE_ERROR)` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -21,6 +21,10 @@ from nija_common.events.base import Emission
 from nija_common.values.document import Document, Scalar
 
 D = TypeVar("D", bound=Document)
+
+
+Wanted = Mapping[type[Document], Collection[str]]
+"""Ids by kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +178,12 @@ class Storage(Protocol):
 
     async def last_seqs(self, group: str, topic: str, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """Per (source, key) the last applied `seq`; those never seen are left out."""
+        ...
+
+    async def read_ahead(
+        self, group: str, topic: str, keys: Sequence[tuple[str, str]], wanted: Wanted
+    ) -> tuple[dict[tuple[str, str], int], dict[type[Document], dict[str, Document]]]:
+        """`last_seqs` of these (source, key), and `get_many` of each kind, on one way to the store: for a consumer's batch."""
         ...
 
     async def wait_published(self, commit_id: str, timeout_s: float) -> bool:

@@ -1,7 +1,8 @@
 """Reads of a handler see what its own unit of work has collected so far.
 
 A consumer handles up to 100 events in one unit of work, so the second event of a user must see what the
-first one saved. `get` and `get_many` answer from the unit of work where it holds the document. A `find` or
+first one saved. `get` and `get_many` answer from the unit of work where it holds the document, and in a consumer's
+batch from what was read before, by the runner for the whole batch or by an earlier event. A `find` or
 `count` over a collection that the unit of work has touched cannot be answered before it is committed: it
 raises `SplitBatch`, and the runner commits what came before and begins anew with the event at hand.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar, cast
 
-from nija_common.storage.port import Commit, Draw, Lease, Page, Range, Storage
+from nija_common.storage.port import Commit, Draw, Lease, Page, Range, Storage, Wanted
 from nija_common.storage.unit_of_work import current_unit_of_work
 from nija_common.values.document import Document, Scalar
 
@@ -31,10 +32,13 @@ class ReadsOwnWrites(Storage):
     async def get(self, kind: type[D], document_id: str) -> D | None:
         uow = current_unit_of_work()
         if uow is not None:
-            held, document = uow.held(kind.collection.name, document_id)
-            if held:
-                return cast(D | None, document)
-        return await self._storage.get(kind, document_id)
+            known, document = uow.known(kind.collection.name, document_id)
+            if known:
+                return cast("D | None", document)
+        read = await self._storage.get(kind, document_id)
+        if uow is not None:
+            uow.found(kind.collection.name, (document_id,), {} if read is None else {document_id: read})
+        return read
 
     async def get_latest(self, kind: type[D], document_id: str) -> D | None:
         return await self._storage.get_latest(kind, document_id)
@@ -46,12 +50,15 @@ class ReadsOwnWrites(Storage):
         found: dict[str, D] = {}
         missing = []
         for document_id in document_ids:
-            held, document = uow.held(kind.collection.name, document_id)
-            if not held:
+            known, document = uow.known(kind.collection.name, document_id)
+            if not known:
                 missing.append(document_id)
             elif document is not None:
                 found[document_id] = cast(D, document)
-        found.update(await self._storage.get_many(kind, missing))
+        if missing:
+            read = await self._storage.get_many(kind, missing)
+            uow.found(kind.collection.name, missing, read)
+            found.update(read)
         return found
 
     async def versions(self, kind: type[Document], document_ids: Sequence[str]) -> dict[str, int]:
@@ -94,6 +101,11 @@ class ReadsOwnWrites(Storage):
 
     async def last_seqs(self, group: str, topic: str, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
         return await self._storage.last_seqs(group, topic, keys)
+
+    async def read_ahead(
+        self, group: str, topic: str, keys: Sequence[tuple[str, str]], wanted: Wanted
+    ) -> tuple[dict[tuple[str, str], int], dict[type[Document], dict[str, Document]]]:
+        return await self._storage.read_ahead(group, topic, keys, wanted)
 
     async def wait_published(self, commit_id: str, timeout_s: float) -> bool:
         return await self._storage.wait_published(commit_id, timeout_s)

@@ -21,8 +21,8 @@ from nija_common.bus import sqlite_log
 from nija_common.bus.sqlite_groups import Groups
 from nija_common.bus.sqlite_log import Lanes, Tail
 from nija_common.errors import ErrorCode, NijaError, SettingsError
-from nija_common.storage import sqlite_rights, sqlite_schema
-from nija_common.storage.port import Commit, Draw, Lease, Page, Range
+from nija_common.storage import sqlite_query, sqlite_rights, sqlite_schema
+from nija_common.storage.port import Commit, Draw, Lease, Page, Range, Wanted
 from nija_common.storage.sqlite_commit import apply, fields_of, prepared
 from nija_common.storage.sqlite_engine import Engine
 from nija_common.storage.sqlite_lock import FolderLock
@@ -40,7 +40,6 @@ COMMIT_IDS_MS = 3_600_000
 
 MIGRATE_S = 60.0
 
-_IDS_A_STATEMENT = 500
 _OLDEST_SQLITE = (3, 35, 0)
 
 
@@ -181,16 +180,7 @@ class SqliteStorage:
         """(id, that column) of those that exist."""
         table = sqlite_schema.table_of(self._service, kind.collection)
         ids = list(dict.fromkeys(document_ids))
-
-        def run(connection: sqlite3.Connection) -> list[tuple[str, Any]]:
-            rows: list[tuple[str, Any]] = []
-            for i in range(0, len(ids), _IDS_A_STATEMENT):
-                some = ids[i : i + _IDS_A_STATEMENT]
-                marks = ", ".join("?" * len(some))
-                rows += connection.execute(f"SELECT id, {column} FROM {table} WHERE id IN ({marks})", some).fetchall()
-            return rows
-
-        return await self._engine.read(run)
+        return await self._engine.read(lambda connection: sqlite_query.by_id(connection, table, column, ids))
 
     async def find(
         self,
@@ -250,19 +240,30 @@ class SqliteStorage:
         )
 
     async def last_seqs(self, group: str, topic: str, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
-        def run(connection: sqlite3.Connection) -> dict[tuple[str, str], int]:
-            found: dict[tuple[str, str], int] = {}
-            for source, key in keys:
-                rows = connection.execute(
-                    "SELECT seq FROM sys_applied "
-                    "WHERE service = ? AND group_name = ? AND topic = ? AND source = ? AND key = ?",
-                    (self._service, group, topic, source, key),
-                ).fetchall()
-                if rows:
-                    found[(source, key)] = rows[0][0]
-            return found
+        where = (self._service, group, topic)
+        return await self._engine.read(lambda connection: sqlite_query.last_seqs(connection, where, keys))
 
-        return await self._engine.read(run)
+    async def read_ahead(
+        self, group: str, topic: str, keys: Sequence[tuple[str, str]], wanted: Wanted
+    ) -> tuple[dict[tuple[str, str], int], dict[type[Document], dict[str, Document]]]:
+        where = (self._service, group, topic)
+        tables = [(sqlite_schema.table_of(self._service, kind.collection), list(ids)) for kind, ids in wanted.items()]
+
+        def run(connection: sqlite3.Connection) -> tuple[dict[tuple[str, str], int], list[list[tuple[str, Any]]]]:
+            # One transaction: the statements share a snapshot, and what it costs to begin one.
+            connection.execute("BEGIN")
+            try:
+                seqs = sqlite_query.last_seqs(connection, where, keys)
+                return seqs, [sqlite_query.by_id(connection, table, "body", ids) for table, ids in tables]
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+        seqs, rows = await self._engine.read(run)
+        found = {
+            kind: {name: _document(kind, body) for name, body in some} for kind, some in zip(wanted, rows, strict=True)
+        }
+        return seqs, found
 
     async def wait_published(self, commit_id: str, timeout_s: float) -> bool:
         if not self._database.has_outbox:

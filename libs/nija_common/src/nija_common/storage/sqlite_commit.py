@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import orjson
 from pydantic import ValidationError
@@ -85,8 +86,8 @@ def apply(unit: Transaction, ready: Prepared, *, lanes: Lanes | None, incarnatio
         _guard(connection, row)
     for row in ready.deletes:
         _delete(connection, row)
-    for row in ready.saves:
-        _save(connection, row)
+    for (table, new), rows in groupby(ready.saves, key=_statement):
+        _save(connection, table, new, list(rows))
     for progress in ready.commit.progress:
         _advance(connection, ready.service, progress)
     _send(unit, ready, lanes, incarnation, now_ms)
@@ -105,20 +106,34 @@ def _delete(connection: sqlite3.Connection, row: Row) -> None:
     connection.execute(f"DELETE FROM {table} WHERE id = ?", (document_id,))
 
 
-def _save(connection: sqlite3.Connection, row: Row) -> None:
-    table, document_id, version, body = row
+def _statement(row: Row) -> tuple[str, bool]:
+    """What rows that follow each other are written by together: their table, and whether they are new."""
+    return row[0], row[2] == 0
+
+
+def _save(connection: sqlite3.Connection, table: str, new: bool, rows: Sequence[Row]) -> None:
+    """Writes rows of one table, in their order: a unique value may pass from one to the next."""
+    if new:
+        sql = f"INSERT INTO {table} (id, version, body) VALUES (?, 1, ?)"
+        values: list[tuple[str | int, ...]] = [(document_id, body) for _, document_id, _, body in rows]
+    else:
+        sql = f"UPDATE {table} SET version = version + 1, body = ? WHERE id = ? AND version = ?"
+        values = [(body, document_id, version) for _, document_id, version, body in rows]
     try:
-        if version == 0:
-            done = connection.execute(f"INSERT INTO {table} (id, version, body) VALUES (?, 1, ?)", (document_id, body))
-        else:
-            done = connection.execute(
-                f"UPDATE {table} SET version = version + 1, body = ? WHERE id = ? AND version = ?",
-                (body, document_id, version),
-            )
+        done = connection.executemany(sql, values)
     except sqlite3.IntegrityError as error:
-        raise Conflict(f"{table} {document_id}: a unique value is taken") from error
-    if done.rowcount != 1:
-        raise Conflict(f"{table} {document_id} has changed")
+        raise Conflict(f"{table}: a unique value, or the id of a new document, is taken") from error
+    if done.rowcount != len(values):
+        raise Conflict(f"{_changed(connection, table, rows)} has changed")
+
+
+def _changed(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> str:
+    """The first of these that was not written."""
+    for _, document_id, version, _ in rows:
+        stored = connection.execute(f"SELECT version FROM {table} WHERE id = ?", (document_id,)).fetchone()
+        if stored is None or stored[0] != version + 1:
+            return f"{table} {document_id}"
+    return table
 
 
 def _advance(connection: sqlite3.Connection, service: str, progress: Progress) -> None:
@@ -128,30 +143,29 @@ def _advance(connection: sqlite3.Connection, service: str, progress: Progress) -
         "SET next_offset = max(next_offset, excluded.next_offset)",
         (*where, progress.partition, progress.next_offset),
     )
-    for (source, key), seq in progress.seqs.items():
-        _apply_seq(connection, (*where, source, key), seq, progress)
-
-
-def _apply_seq(
-    connection: sqlite3.Connection, row: tuple[str, str, str, str, str], seq: int, progress: Progress
-) -> None:
-    """The last `seq` of a (source, key): from what was found, if that is said, else as far as it goes."""
-    if progress.seqs_found is None:
-        connection.execute(
+    found = progress.seqs_found
+    if found is None:
+        connection.executemany(
             "INSERT INTO sys_applied VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)",
-            (*row, seq),
+            [(*where, *name, seq) for name, seq in progress.seqs.items()],
         )
         return
-    found = progress.seqs_found.get((row[3], row[4]))
-    if found is None:
-        done = connection.execute("INSERT OR IGNORE INTO sys_applied VALUES (?, ?, ?, ?, ?, ?)", (*row, seq))
-    else:
-        done = connection.execute(
-            "UPDATE sys_applied SET seq = ? "
-            "WHERE service = ? AND group_name = ? AND topic = ? AND source = ? AND key = ? AND seq = ?",
-            (seq, *row, found),
-        )
-    if done.rowcount != 1:
+    _apply_all(
+        connection,
+        "INSERT OR IGNORE INTO sys_applied VALUES (?, ?, ?, ?, ?, ?)",
+        [(*where, *name, seq) for name, seq in progress.seqs.items() if name not in found],
+    )
+    _apply_all(
+        connection,
+        "UPDATE sys_applied SET seq = ? "
+        "WHERE service = ? AND group_name = ? AND topic = ? AND source = ? AND key = ? AND seq = ?",
+        [(seq, *where, *name, found[name]) for name, seq in progress.seqs.items() if name in found],
+    )
+
+
+def _apply_all(connection: sqlite3.Connection, sql: str, rows: Sequence[tuple[str | int, ...]]) -> None:
+    """The last `seq` of each (source, key), from what the handlers went by."""
+    if rows and connection.executemany(sql, rows).rowcount != len(rows):
         raise Conflict("another member has applied these events")
 
 

@@ -138,6 +138,8 @@ class Engine:
         self._jobs: deque[_Job[Any]] = deque()
         self._asides: deque[_Job[Any]] = deque()
         self._closing = False
+        self._outcomes: deque[_Outcome] = deque()
+        self._told = False
         self._reads: _Queue = queue.SimpleQueue()
         self._keeps: _Queue = queue.SimpleQueue()
         self._connections: list[sqlite3.Connection] = []
@@ -270,8 +272,11 @@ class Engine:
         while (job := jobs.get()) is not None:
             if job.future.cancelled():
                 continue
-            outcome = _run(job, connection)
-            self._loop.call_soon_threadsafe(_deliver, [outcome])
+            self._outcomes.append(_run(job, connection))
+            if not self._told:
+                # The loop is woken once for all that ends before it comes to look: waking it costs more than a short read.
+                self._told = True
+                self._loop.call_soon_threadsafe(self._deliver_reads)
 
     def _write_loop(self) -> None:
         while True:
@@ -341,6 +346,13 @@ class Engine:
             outcomes = [(job, None, failure or told) for job, _, failure in outcomes]
             ends, queued = {}, False
         self._loop.call_soon_threadsafe(self._announce, outcomes, ends, queued)
+
+    def _deliver_reads(self) -> None:
+        self._told = False  # first: what ends from here on either is seen below or wakes the loop again
+        found: list[_Outcome] = []
+        while self._outcomes:
+            found.append(self._outcomes.popleft())
+        _deliver(found)
 
     def _announce(self, outcomes: list[_Outcome], ends: dict[int, int], queued: bool) -> None:
         if ends or queued:

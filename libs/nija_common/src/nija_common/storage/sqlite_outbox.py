@@ -18,6 +18,8 @@ from nija_common.values.clock import Clock
 LOOK_S = 0.25
 """How long a waiter trusts the bell alone."""
 
+_ROWS_A_STATEMENT = 500
+
 
 class Bell:
     """Rings for everybody who waits; `count` tells whether it rang since one last looked."""
@@ -68,9 +70,12 @@ class SqliteOutbox:
         def run(unit: Transaction) -> None:
             if not sqlite_rights.holds(unit.connection, self._service, lease, self._clock.now_ms()):
                 raise NotOwner(f"the lease {lease.name} has passed on")
-            unit.connection.executemany(
-                "DELETE FROM sys_outbox WHERE service = ? AND id = ?", [(self._service, row.id) for row in rows]
-            )
+            for i in range(0, len(rows), _ROWS_A_STATEMENT):
+                ids = [row.id for row in rows[i : i + _ROWS_A_STATEMENT]]
+                marks = ", ".join("?" * len(ids))
+                unit.connection.execute(
+                    f"DELETE FROM sys_outbox WHERE service = ? AND id IN ({marks})", (self._service, *ids)
+                )
             unit.queued = True
 
         await self._engine.write(run)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import sqlite3
 import types
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -17,6 +19,38 @@ from nija_common.storage.sqlite_schema import column_of, condition_of, index_of,
 from nija_common.values.document import Document, Index, Scalar
 
 Value = Scalar | None
+
+_IDS_A_STATEMENT = 500
+
+
+def by_id(connection: sqlite3.Connection, table: str, column: str, ids: Sequence[str]) -> list[tuple[str, Any]]:
+    """(id, that column) of those documents that exist."""
+    rows: list[tuple[str, Any]] = []
+    for i in range(0, len(ids), _IDS_A_STATEMENT):
+        some = ids[i : i + _IDS_A_STATEMENT]
+        marks = ", ".join("?" * len(some))
+        rows += connection.execute(f"SELECT id, {column} FROM {table} WHERE id IN ({marks})", some).fetchall()
+    return rows
+
+
+def last_seqs(
+    connection: sqlite3.Connection, where: tuple[str, str, str], keys: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], int]:
+    """The last applied `seq` of each (source, key) that has one; `where` is service, group and topic."""
+    by_source: dict[str, list[str]] = {}
+    for source, key in keys:
+        by_source.setdefault(source, []).append(key)
+    found: dict[tuple[str, str], int] = {}
+    for source, names in by_source.items():
+        for i in range(0, len(names), _IDS_A_STATEMENT):
+            some = names[i : i + _IDS_A_STATEMENT]
+            rows = connection.execute(
+                "SELECT key, seq FROM sys_applied WHERE service = ? AND group_name = ? AND topic = ? "
+                f"AND source = ? AND key IN ({', '.join('?' * len(some))})",
+                (*where, source, *some),
+            ).fetchall()
+            found.update({(source, key): seq for key, seq in rows})
+    return found
 
 
 @dataclass(frozen=True, slots=True)

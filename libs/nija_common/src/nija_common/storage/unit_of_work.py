@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import weakref
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
@@ -59,61 +59,97 @@ def current_unit_of_work() -> UnitOfWork | None:
     return _current.get()
 
 
-class UnitOfWork:
-    """Collects what is to be written; writes nothing itself."""
+_Entry = tuple[str, Document]
+"""What is to happen to a document: save, delete, guard, or none (it was only made here, and removed again)."""
 
-    def __init__(self, source: str, clock: Clock) -> None:
+_NOTHING = ("none", None)
+
+_Place = tuple[str, str]
+"""Collection and id."""
+
+
+class UnitOfWork:
+    """Collects what is to be written; writes nothing itself.
+
+    With `remembers`, what its handlers have read by id is read once: a consumer's batch. Whether a document is still as
+    it was read is asked by the commit, as ever.
+    """
+
+    def __init__(self, source: str, clock: Clock, *, remembers: bool = False) -> None:
         self._source = source
         self._clock = clock
-        self._documents: dict[tuple[str, str], tuple[str, Document]] = {}
+        self._documents: dict[_Place, _Entry] = {}
         self._emissions: list[Emission] = []
         self._raw: list[Message] = []
         self._progress: list[Progress] = []
+        self.remembers = remembers
+        self._reads: dict[_Place, Document | None] = {}
+        self._changed: list[tuple[_Place, _Entry | None]] = []
+        self._marks = (0, 0, 0)
         self.commit_id = new_id("cmt")
 
-    def held(self, collection: str, document_id: str) -> tuple[bool, Document | None]:
-        """Whether this unit of work writes or removes that document, and what it will be (None: removed)."""
-        entry = self._documents.get((collection, document_id))
-        if entry is None or entry[0] == "guard":
-            return False, None
-        return True, entry[1] if entry[0] == "save" else None
+    def known(self, collection: str, document_id: str) -> tuple[bool, Document | None]:
+        """Whether the document need not be read: what it will be (None: removed) if this unit of work writes it, else
+        what it was read as (None: there is none)."""
+        place = (collection, document_id)
+        entry = self._documents.get(place)
+        if entry is not None and entry[0] != "guard":
+            return True, entry[1] if entry[0] == "save" else None
+        if place in self._reads:
+            return True, self._reads[place]
+        return False, None
+
+    def found(self, collection: str, document_ids: Iterable[str], documents: Mapping[str, Document]) -> None:
+        """Takes note of what was read by these ids; those that are not among the documents do not exist."""
+        if self.remembers:
+            self._reads.update({(collection, each): documents.get(each) for each in document_ids})
 
     def touches(self, collection: str) -> bool:
         """Whether any document of the collection is written or removed here."""
-        return any(name == collection and what != "guard" for (name, _), (what, _) in self._documents.items())
+        written = ("save", "delete")
+        return any(name == collection and what in written for (name, _), (what, _) in self._documents.items())
 
-    def checkpoint(self) -> Callable[[], None]:
-        """Remembers what has been collected; calling the answer goes back to it."""
-        documents, emissions = dict(self._documents), len(self._emissions)
-        raw, progress = len(self._raw), len(self._progress)
+    def mark(self) -> None:
+        """What has been collected so far is what `back` goes back to."""
+        self._changed.clear()
+        self._marks = (len(self._emissions), len(self._raw), len(self._progress))
 
-        def back() -> None:
-            self._documents = documents
-            del self._emissions[emissions:]
-            del self._raw[raw:]
-            del self._progress[progress:]
+    def back(self) -> None:
+        """Forgets what was collected since `mark`."""
+        for place, before in reversed(self._changed):
+            if before is None:
+                self._documents.pop(place, None)
+            else:
+                self._documents[place] = before
+        emissions, raw, progress = self._marks
+        del self._emissions[emissions:]
+        del self._raw[raw:]
+        del self._progress[progress:]
+        self.mark()
 
-        return back
+    def _put(self, place: _Place, entry: _Entry) -> None:
+        self._changed.append((place, self._documents.get(place)))
+        self._documents[place] = entry
 
     def save(self, *documents: Document) -> None:
         """Inserts (version 0) or replaces (by version). Saving one again in the same unit of work replaces it."""
         for document in documents:
-            self._documents[(document.collection.name, document.id)] = ("save", document)
+            self._put((document.collection.name, document.id), ("save", document))
 
     def delete(self, *documents: Document) -> None:
         """Removes the document if it still has the version that was read. One that only this unit of work has made
         is simply not written."""
         for document in documents:
             place = (document.collection.name, document.id)
-            if document.version == 0 and self._documents.get(place, ("", document))[0] == "save":
-                del self._documents[place]
-            else:
-                self._documents[place] = ("delete", document)
+            made_here = document.version == 0 and self._documents.get(place, _NOTHING)[0] == "save"
+            self._put(place, ("none" if made_here else "delete", document))
 
     def guard(self, *documents: Document) -> None:
         """Asserts that a document that was read, and is not written here, has not changed at the commit."""
         for document in documents:
-            self._documents.setdefault((document.collection.name, document.id), ("guard", document))
+            place = (document.collection.name, document.id)
+            if self._documents.get(place, _NOTHING)[0] == "none":
+                self._put(place, ("guard", document))
 
     def emit(self, *events: Event) -> None:
         """Adds events, in order. State and facts are committed with the documents, the others sent afterwards.
@@ -132,7 +168,7 @@ class UnitOfWork:
 
     def sequenced(self) -> Commit:
         """What is committed: everything but wake-ups and ephemeral events."""
-        chosen = {"save": [], "delete": [], "guard": []}  # type: dict[str, list[Document]]
+        chosen = {"save": [], "delete": [], "guard": [], "none": []}  # type: dict[str, list[Document]]
         for what, document in self._documents.values():
             chosen[what].append(document)
         return Commit(
@@ -153,20 +189,20 @@ class UnitOfWork:
 def emission_of(event: Event, source: str, clock: Clock) -> Emission:
     """The event with its envelope's fields, validated strictly; trace and correlation come from the context."""
     context = current_context()
-    event_id = new_id("evt")
+    event_id, key = new_id("evt"), event.key()
     return Emission(
-        id=event_id,
-        topic=event.topic,
-        key=event.key(),
-        partition=shard_of(event.key()),
-        type=event.type,
-        version=event.schema_version,
-        source=source,
-        time_ms=clock.now_ms(),
-        correlation_id=context.correlation_id or event_id,
-        causation_id=context.causation_id,
-        traceparent=context.traceparent,
-        data=event.model_dump(mode="json"),
+        event_id,
+        event.topic,
+        key,
+        shard_of(key),
+        event.type,
+        event.schema_version,
+        source,
+        clock.now_ms(),
+        context.correlation_id or event_id,
+        context.causation_id,
+        context.traceparent,
+        event.model_dump(mode="json"),
     )
 
 
@@ -186,9 +222,9 @@ class Work:
         self._source = source
         self._queues: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
-    def open(self) -> UnitOfWork:
+    def open(self, *, remembers: bool = False) -> UnitOfWork:
         """An empty unit of work; `commit` it yourself. For the consumer runner, which batches handlers."""
-        return UnitOfWork(self._source, self._clock)
+        return UnitOfWork(self._source, self._clock, remembers=remembers)
 
     async def commit(self, uow: UnitOfWork, *, deadline_s: float = 5.0) -> None:
         """Commits, then sends wake-ups and ephemeral events. Raises as `Storage.commit` does."""

@@ -6,13 +6,12 @@ import random
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from opentelemetry import propagate, trace
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """`correlation_id` names the story (a request's id at its start), `causation_id` the event or command in hand.
 
     Log lines carry them as `request_id` and `event_id`, and `user_id`, whose story it is.
@@ -30,6 +29,8 @@ _context: ContextVar[Context] = ContextVar("nija_context", default=Context())
 def current_context() -> Context:
     """The context of this task, with the trace of the current span where there is one."""
     context = _context.get()
+    if not trace.get_current_span().get_span_context().is_valid:
+        return context  # nothing is to be carried over: events are made in the hundreds
     carrier: dict[str, str] = {}
     propagate.inject(carrier)
     traceparent = carrier.get("traceparent", context.traceparent)
@@ -43,7 +44,8 @@ def known_context() -> Context:
 
 def trace_begun() -> str:
     """A trace that nobody records: its id is for logs, and for what follows from here."""
-    return f"00-{random.getrandbits(128):032x}-{random.getrandbits(64):016x}-00"
+    drawn = f"{random.getrandbits(192):048x}"
+    return f"00-{drawn[:32]}-{drawn[32:]}-00"
 
 
 class _In:
@@ -71,5 +73,5 @@ def continued(name: str, context: Context, *, user_id: str) -> Iterator[None]:
     """A piece of work that goes on with an earlier story (a stored command): a span in its trace, and its context."""
     carrier = {} if context.traceparent is None else {"traceparent": context.traceparent}
     span = trace.get_tracer("nija.stories").start_as_current_span(name, context=propagate.extract(carrier))
-    with span, in_context(replace(context, user_id=user_id)):
+    with span, in_context(context._replace(user_id=user_id)):
         yield

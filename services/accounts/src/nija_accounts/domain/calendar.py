@@ -53,6 +53,11 @@ def ledger_of(user_id: str, paper: bool) -> str:
     return f"{user_id}/{'paper' if paper else 'live'}"
 
 
+def period_id(ledger: str, number: int) -> str:
+    """The id of a ledger's day or month."""
+    return f"{ledger}/{number}"
+
+
 def day_of(at_ms: int) -> int:
     """The UTC day of a moment."""
     return at_ms // DAY_MS

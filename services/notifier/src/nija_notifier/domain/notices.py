@@ -13,6 +13,10 @@ from nija_common.events.trading import KillSwitchSnapshot, TradeClosed, TradeOpe
 from nija_common.values.times import DAY_MS
 from nija_notifier.domain import wording
 
+TRADE = "trade"
+PAYMENT_FAILED = "payment_failed"
+"""Names of templates."""
+
 GLOBAL = "global"
 NEWS_MS = DAY_MS
 """How long a trade or a stop is news; a mail that could not be sent by then would only confuse."""
@@ -31,7 +35,7 @@ class Notice:
 def trade_opened(event: TradeOpened) -> Notice:
     """A position has been opened."""
     return Notice(
-        "trade",
+        TRADE,
         {
             **_trade(event),
             "action": "opened",
@@ -45,7 +49,7 @@ def trade_opened(event: TradeOpened) -> Notice:
 def trade_closed(event: TradeClosed) -> Notice:
     """A trade has ended; result and fees are of the whole trade."""
     return Notice(
-        "trade",
+        TRADE,
         {
             **_trade(event),
             "action": "closed",
@@ -77,7 +81,7 @@ def _trade(event: TradeOpened | TradeClosed) -> dict[str, str]:
 def payment_failed(event: InvoicePaymentFailed) -> Notice:
     """A payment has failed, so entries are suspended."""
     return Notice(
-        "payment_failed",
+        PAYMENT_FAILED,
         {
             "plan": f"{event.tier.value.capitalize()}, {event.interval}",
             "amount": wording.cents(event.amount_cents, event.currency),
