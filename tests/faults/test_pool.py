@@ -112,7 +112,9 @@ def started_bot(platform: Distributed) -> ApiClient:
     user.ok("PUT", "/config/settings", {"trading": SETTINGS})
     start = {"broker": "coinbase", "strategy": "APEX_V72", "risk_profile": "high"}
     # The wire takes some 300 writes a second: who is told to come back later does.
-    wait_for("the bot is started", lambda: user.post("/trading/start", start).status in (200, 409), PATIENCE_S, every=1.0)
+    wait_for(
+        "the bot is started", lambda: user.post("/trading/start", start).status in (200, 409), PATIENCE_S, every=1.0
+    )
     return user
 
 

@@ -8,6 +8,7 @@ webhook key in their own answer, the reset's token in the mail of its owner.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +35,16 @@ def receiver() -> Iterator[Receiver]:
         yield listening
 
 
-@pytest.fixture(params=["embedded", pytest.param("distributed", marks=[pytest.mark.kafka, pytest.mark.mongo])])
+SEPARATE = (
+    pytest.mark.kafka,
+    pytest.mark.mongo,
+    pytest.mark.skipif(
+        os.environ.get("NIJA_TEST_LONG") != "1", reason="NIJA_TEST_LONG=1 runs it, and .ci/run: nine processes"
+    ),
+)
+
+
+@pytest.fixture(params=["embedded", pytest.param("distributed", marks=SEPARATE)])
 def traced(
     request: pytest.FixtureRequest, tmp_path: Path, fake_exchange: RunningExchange, receiver: Receiver
 ) -> Iterator[Embedded | Distributed]:
