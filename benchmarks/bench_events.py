@@ -20,9 +20,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import json
 import os
-import platform as machine
 import statistics
 import sys
 import tempfile
@@ -45,7 +43,7 @@ from nija_common.storage.port import Storage
 from nija_common.storage.unit_of_work import UnitOfWork, Work
 from nija_common.telemetry.logging import configure_logging
 from nija_common.telemetry.tracing import configure_tracing
-from nija_common.testing import TestPlatform, kafka, start_platform
+from nija_common.testing import TestPlatform, figures, kafka, start_platform
 from nija_common.testing.events import example_of
 from nija_common.testing.processes import Unavailable, started
 from nija_common.testing.sockets import SocketClient, socket_server
@@ -285,8 +283,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=10.0, help="how long trades are told to sockets")
     parser.add_argument("--rounds", type=int, default=3, help="the median counts")
     parser.add_argument("--bus", default="sqlite,kafka", help="which buses, comma-separated")
-    parser.add_argument("--strict", action="store_true", help="status 1 if a goal is missed")
-    parser.add_argument("--json", type=Path, help="where to write the figures")
+    figures.add_options(parser)
     options = parser.parse_args()
     # As every process of the platform begins, and (`until_told_to_stop`) goes on once it is ready.
     configure_logging("warning")
@@ -311,12 +308,7 @@ def main() -> int:
             f"{'':8} commit to socket p50 {socket['p50_ms']:.1f} ms, p99 {socket['p99_ms']:.1f} ms"
             f"   with the commit p50 {socket['with_commit_p50_ms']:.1f} ms, p99 {socket['with_commit_p99_ms']:.1f} ms"
         )
-    for line in wrong:
-        print(f"missed: {line}")
-    if options.json:
-        about = {"python": machine.python_version(), "machine": machine.machine(), "cores": os.cpu_count()}
-        options.json.write_text(json.dumps({"about": about, "buses": report, "missed": wrong}, indent=2) + "\n")
-    return 1 if wrong and options.strict else 0
+    return figures.ended(options, {"buses": report}, wrong)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ from nija_common.security.tokens import Claims, jwk_of, sign
 from nija_common.storage.unit_of_work import Work
 from nija_common.testing.events import example_of
 from nija_common.testing.platforms import NijaProcess, run_nija, steady_ports
-from nija_common.testing.processes import accepts, wait_until
+from nija_common.testing.processes import accepts, processor_seconds, wait_until
 from nija_common.values.clock import SystemClock
 from nija_common.values.tiers import Tier, effective
 
@@ -77,11 +77,7 @@ class Proxy:
 
     def processor_us(self) -> float:
         """What its processes have used so far."""
-        ticks = 0
-        for pid in self.pids:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks * 1e6 / os.sysconf("SC_CLK_TCK")
+        return processor_seconds(*self.pids) * 1e6
 
     def run(self, seconds: float, connections: int, *, refused: bool = False) -> Figures:
         """One run. SystemExit if an answer was not the one expected."""

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import platform
 import statistics
 import sys
@@ -42,6 +41,7 @@ from nija_common.storage.unit_of_work import Work
 from nija_common.testing.client import PASSWORD, ApiClient
 from nija_common.testing.events import example_of
 from nija_common.testing.platforms import Embedded
+from nija_common.testing.processes import processor_seconds
 from nija_common.values.clock import SystemClock
 from nija_common.values.tiers import Tier, effective
 
@@ -157,13 +157,12 @@ async def applied(client: ApiClient, trades: int) -> None:
     raise SystemExit(f"{trades} trades were not applied within {APPLIED_S:g} s")
 
 
-def processor_seconds(pid: int) -> float | None:
-    """What a process has used so far, of its own and of the system's time; None where there is no `/proc`."""
+def used_seconds(pid: int) -> float | None:
+    """What a process has used so far; None where there is no `/proc`."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return processor_seconds(pid)
     except OSError:
         return None
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def measure(url: str, asked: Sequence[Asked], *, rate: float, seconds: float) -> dict[str, list[float]]:
@@ -201,9 +200,9 @@ def percentiles(latencies: Sequence[float]) -> dict[str, float]:
 
 async def alone(nija: Embedded, one: Asked, rate: float, seconds: float) -> dict[str, float]:
     """One endpoint by itself."""
-    before = processor_seconds(nija.process.pid)
+    before = used_seconds(nija.process.pid)
     latencies = await measure(nija.url, [one], rate=rate, seconds=seconds)
-    after = processor_seconds(nija.process.pid)
+    after = used_seconds(nija.process.pid)
     figures = percentiles(latencies[one.name])
     figures["first_ms"] = round(latencies["first"][0], 2)
     if before is not None and after is not None:
@@ -213,9 +212,9 @@ async def alone(nija: Embedded, one: Asked, rate: float, seconds: float) -> dict
 
 async def together(nija: Embedded, asked: Sequence[Asked], rate: float, seconds: float) -> dict[str, dict[str, float]]:
     """All endpoints in turn: the figures of each by its name, and of all of them under `TOGETHER`."""
-    before = processor_seconds(nija.process.pid)
+    before = used_seconds(nija.process.pid)
     latencies = await measure(nija.url, asked, rate=rate, seconds=seconds * TOGETHER_TIMES)
-    after = processor_seconds(nija.process.pid)
+    after = used_seconds(nija.process.pid)
     found = {one.name: percentiles(latencies[one.name]) for one in asked}
     whole = percentiles([latency for one in asked for latency in latencies[one.name]])
     if before is not None and after is not None:

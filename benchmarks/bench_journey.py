@@ -17,9 +17,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
-import platform as machine
 import statistics
 import sys
 import tempfile
@@ -34,10 +31,10 @@ import httpx
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
 
-from nija_common.testing import kafka, mongo
+from nija_common.testing import figures, kafka, mongo
 from nija_common.testing.client import ApiClient
 from nija_common.testing.platforms import Distributed, Embedded, wait_for
-from nija_common.testing.processes import Unavailable, started
+from nija_common.testing.processes import Unavailable, processor_seconds, started
 
 GOALS_MS = {"answered": 50.0, "told": 150.0}
 WEBHOOK = "/api/v1/webhooks/tradingview"
@@ -145,15 +142,6 @@ async def alerts(url: str, traders: Sequence[Trader], rate: float, seconds: floa
             task.cancel()
 
 
-def processor_s(pids: Sequence[int]) -> float:
-    """What these processes have used so far."""
-    ticks = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
 def percentiles(seconds: Sequence[float]) -> dict[str, float]:
     cuts = statistics.quantiles(seconds, n=100, method="inclusive")
     return {"p50_ms": round(cuts[49] * 1000, 1), "p99_ms": round(cuts[98] * 1000, 1)}
@@ -165,9 +153,9 @@ def measured(nija: Embedded | Distributed, users: int, rate: float, seconds: flo
     traders = [trader(nija.url) for _ in range(users)]
     for one in traders:
         wait_for("the bot runs", lambda: one.client.ok("GET", "/trading/status")["status"] == "running", every=0.2)  # noqa: B023
-    before = processor_s(pids)
+    before = processor_seconds(*pids)
     asyncio.run(alerts(nija.url, traders, rate, seconds))
-    used = processor_s(pids) - before
+    used = processor_seconds(*pids) - before
     sent = [each for one in traders for each in one.sent]
     # The first second warms up.
     begun = min(each.due for each in sent)
@@ -229,8 +217,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=20.0, help="alerts a second")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long they come")
     parser.add_argument("--kinds", default="embedded,distributed", help="which platforms, comma-separated")
-    parser.add_argument("--strict", action="store_true", help="status 1 if a goal is missed")
-    parser.add_argument("--json", type=Path, help="where to write the figures")
+    figures.add_options(parser)
     options = parser.parse_args()
     report: dict[str, Any] = {}
     wrong: list[str] = []
@@ -248,12 +235,7 @@ def main() -> int:
         for name in ("answered", "trade", "trade_after_the_answer", "position"):
             print(f"  {name:24} p50 {found[name]['p50_ms']:7.1f} ms   p99 {found[name]['p99_ms']:7.1f} ms")
         print(f"  {found['processor_ms']} ms of processor an alert", flush=True)
-    for line in wrong:
-        print(f"missed: {line}")
-    if options.json:
-        about = {"python": machine.python_version(), "machine": machine.machine(), "cores": os.cpu_count()}
-        options.json.write_text(json.dumps({"about": about, "platforms": report, "missed": wrong}, indent=2) + "\n")
-    return 1 if wrong and options.strict else 0
+    return figures.ended(options, {"platforms": report}, wrong)
 
 
 if __name__ == "__main__":

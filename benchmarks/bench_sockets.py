@@ -54,8 +54,9 @@ from nija_common.runtime.server import listen, serving
 from nija_common.runtime.settings import Block
 from nija_common.storage.unit_of_work import Work
 from nija_common.telemetry.logging import configure_logging
-from nija_common.testing import TestPlatform, start_platform
+from nija_common.testing import TestPlatform, figures, start_platform
 from nija_common.testing.events import example_of
+from nija_common.testing.processes import processor_seconds
 from nija_common.values.clock import SystemClock
 from nija_common.values.frames import text_in
 from nija_notifier.domain.alerts import Alarms
@@ -244,8 +245,7 @@ class Server:
 
     def processor_s(self) -> float:
         """What its process has used so far."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return processor_seconds(self._process.pid)
 
     def kilobytes(self) -> int:
         """What is resident."""
@@ -571,8 +571,7 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each way in a round")
     parser.add_argument("--rounds", type=int, default=3, help="the median counts")
-    parser.add_argument("--strict", action="store_true", help="status 1 if a goal is missed")
-    parser.add_argument("--json", type=Path, help="where to write the figures")
+    figures.add_options(parser)
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     enough_files(options.clients)
@@ -584,12 +583,7 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory(prefix="nija-sockets-") as folder:
         found = measure(options.clients, options.seconds, options.rounds, Path(folder))
-    found["missed"] = misses(found)
-    for line in found["missed"]:
-        print(f"missed: {line}")
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=2) + "\n")
-    return 1 if found["missed"] and options.strict else 0
+    return figures.ended(options, found, misses(found))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ never a 500. A number of cases an operation and caller, always the same ones.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -31,6 +30,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from nija_common.testing.client import PASSWORD, ApiClient
+from nija_common.testing.long_run import LONG
 from nija_common.testing.platforms import Embedded, wait_for
 from nija_gateway.domain.routes import ROUTES, LimitClass, Table
 
@@ -42,7 +42,6 @@ OPERATIONS = {
     found.ok().definition.raw["operationId"]: found.ok() for found in API.get_all_operations() if isinstance(found, Ok)
 }
 TABLE = Table(ROUTES)
-LONG = os.environ.get("NIJA_TEST_LONG") == "1"
 CHECKS = [
     status_code_conformance,
     content_type_conformance,

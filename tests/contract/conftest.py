@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -19,9 +18,8 @@ from nija_common.events.topics import Topic
 from nija_common.storage.mongo import MongoServer
 from nija_common.storage.port import Outbox, Storage
 from nija_common.storage.sqlite import SqliteDatabase
+from nija_common.testing.long_run import LONG
 from nija_common.values.clock import ManualClock
-
-LONG = os.environ.get("NIJA_TEST_LONG") == "1"
 
 
 class StorageBackend(ABC):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from nija_common.telemetry import metrics
 from nija_common.testing.fixtures_infra import missing
+from nija_common.testing.long_run import LONG
 from nija_common.testing.processes import Unavailable
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,6 @@ WATCHING = ROOT / "deploy/observability"
 RULES = sorted((WATCHING / "prometheus/rules").glob("*.yml"))
 RULE_TESTS = sorted((WATCHING / "prometheus/tests").glob("*.yml"))
 DASHBOARDS = sorted((WATCHING / "grafana/dashboards").glob("*.json"))
-LONG = os.environ.get("NIJA_TEST_LONG") == "1"
 
 DECLARED = {name: each for name, each in vars(metrics).items() if isinstance(each, MetricWrapperBase)}
 SERVED = {

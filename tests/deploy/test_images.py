@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from nija_common.testing.long_run import only_long
 from nija_common.testing.platforms import wait_for
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-LONG = os.environ.get("NIJA_TEST_LONG") == "1"
 HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 
 
@@ -139,7 +139,7 @@ def running(images: dict[str, str]) -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not LONG, reason="NIJA_TEST_LONG=1 runs it: builds images")
+@only_long("builds images")
 @pytest.mark.timeout(1200)
 def test_any_role_starts_from_the_image(images: dict[str, str]) -> None:
     assert "Start with: nija up --demo" in docker("run", "--rm", *HARDENED, images["platform"])
@@ -157,7 +157,7 @@ def test_any_role_starts_from_the_image(images: dict[str, str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not LONG, reason="NIJA_TEST_LONG=1 runs it: builds images")
+@only_long("builds images")
 @pytest.mark.timeout(1200)
 def test_the_embedded_platform_is_healthy_on_a_file_system_it_cannot_write_and_ends_when_told(running: str) -> None:
     def health() -> bool:

@@ -8,7 +8,6 @@ file of its own, because the wire carries only some 300 writes a second). NIJA_T
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,10 +22,10 @@ from nija_common.testing import mongo
 from nija_common.testing.bus_history import ends, history, lag
 from nija_common.testing.client import ApiClient
 from nija_common.testing.load import Call, Load, counted, percentile
+from nija_common.testing.long_run import only_long
 from nija_common.testing.platforms import Distributed, run_nija, wait_for
 from nija_common.testing.processes import Server
 
-LONG = os.environ.get("NIJA_TEST_LONG") == "1"
 AWAY_S = 60.0
 SETTINGS_A_SECOND = 45.0
 ALERTS_A_SECOND = 5.0
@@ -147,7 +146,7 @@ def outbox_ages(platform: Distributed) -> dict[str, float]:
 @pytest.mark.kafka
 @pytest.mark.mongo
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(not LONG, reason="NIJA_TEST_LONG=1 runs it: minutes")
+@only_long("minutes")
 def test_commands_survive_a_bus_that_is_away(
     tmp_path: Path, private_kafka: Server, private_mongo: Server, namespace: str
 ) -> None:

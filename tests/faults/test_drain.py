@@ -8,7 +8,6 @@ that reached the application. A connection that is refused has carried nothing; 
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
 from pathlib import Path
@@ -20,11 +19,11 @@ from websockets.exceptions import ConnectionClosed
 
 from nija_common.testing.client import ApiClient
 from nija_common.testing.load import Call, Load, counted
+from nija_common.testing.long_run import LONG, only_long
 from nija_common.testing.platforms import Distributed, Embedded, NijaProcess, wait_for
 
 IN_TIME_S = 25.0
 CALLERS = 24
-LONG = os.environ.get("NIJA_TEST_LONG") == "1"
 SOCKETS = 200 if LONG else 40
 SOCKETS_A_USER = 5
 OPENINGS, TRY_AGAIN_LATER = 8, 1013
@@ -176,7 +175,7 @@ class Everything(Users):
 @pytest.mark.kafka
 @pytest.mark.mongo
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(not LONG, reason="NIJA_TEST_LONG=1 runs it: every service, one after another")
+@only_long("every service, one after another")
 def test_every_service_behind_the_gateway_drains(
     tmp_path: Path, kafka_bootstrap: str, mongo_url: str, namespace: str
 ) -> None:
@@ -209,7 +208,7 @@ def test_every_service_behind_the_gateway_drains(
 @pytest.mark.kafka
 @pytest.mark.mongo
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(not LONG, reason="NIJA_TEST_LONG=1 runs it: 200 sockets")
+@only_long("200 sockets")
 def test_notifier_and_gateway_drain_with_sockets_open(
     tmp_path: Path, kafka_bootstrap: str, mongo_url: str, namespace: str
 ) -> None:

@@ -3,7 +3,6 @@ nothing happens twice (promise 5 for the platform as a whole)."""
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 from collections.abc import Iterator
@@ -15,10 +14,11 @@ import httpx
 import pytest
 
 from nija_common.testing.client import ApiClient
+from nija_common.testing.long_run import LONG
 from nija_common.testing.platforms import Embedded, run_nija, wait_for
 
-SEEDS = (1, 2, 3) if os.environ.get("NIJA_TEST_LONG") == "1" else (1,)
-KILLS = 10 if os.environ.get("NIJA_TEST_LONG") == "1" else 6
+SEEDS = (1, 2, 3) if LONG else (1,)
+KILLS = 10 if LONG else 6
 USERS = 4
 
 

@@ -24,6 +24,7 @@ from nija_common.storage.mongo import MongoServer
 from nija_common.testing import mongo
 from nija_common.testing.bus_history import history
 from nija_common.testing.client import ApiClient
+from nija_common.testing.long_run import only_long
 from nija_common.testing.platforms import Distributed, NijaProcess, run_nija, wait_for
 from nija_common.testing.processes import Server
 from nija_common.values.shards import PARTITIONS
@@ -122,7 +123,7 @@ def started_bot(platform: Distributed) -> ApiClient:
 @pytest.mark.kafka
 @pytest.mark.mongo
 @pytest.mark.timeout(3600)
-@pytest.mark.skipif(os.environ.get("NIJA_TEST_LONG") != "1", reason="NIJA_TEST_LONG=1 runs it: minutes")
+@only_long("minutes")
 def test_a_pool_loses_and_doubles_nothing_while_workers_die_come_and_are_restarted(
     tmp_path: Path, private_kafka: Server, private_mongo: Server, namespace: str
 ) -> None:

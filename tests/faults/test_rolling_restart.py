@@ -8,7 +8,6 @@ one process here, are not called and not restarted.
 from __future__ import annotations
 
 import itertools
-import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,6 +19,7 @@ import pytest
 from nija_common.testing.balancer import Balancer
 from nija_common.testing.client import ApiClient
 from nija_common.testing.load import Call, Load, counted, percentile
+from nija_common.testing.long_run import only_long
 from nija_common.testing.platforms import Distributed, NijaProcess, steady_ports, wait_for
 
 NOTICE_S = 1.5
@@ -75,7 +75,7 @@ class Pairs:
 @pytest.mark.kafka
 @pytest.mark.mongo
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(os.environ.get("NIJA_TEST_LONG") != "1", reason="NIJA_TEST_LONG=1 runs it: eleven processes")
+@only_long("eleven processes")
 def test_a_rolling_restart_fails_no_request(
     tmp_path: Path, kafka_bootstrap: str, mongo_url: str, namespace: str
 ) -> None:

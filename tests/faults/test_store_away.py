@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,10 +19,10 @@ from nija_common.testing import mongo
 from nija_common.testing.bus_history import history
 from nija_common.testing.client import ApiClient
 from nija_common.testing.load import Call, Load, counted, percentile
+from nija_common.testing.long_run import only_long
 from nija_common.testing.platforms import Distributed, run_nija
 from nija_common.testing.processes import Server
 
-LONG = os.environ.get("NIJA_TEST_LONG") == "1"
 AWAY_S = 30.0
 USERS = 10
 WITHIN_S = 10.0
@@ -66,7 +65,7 @@ FAULTS: dict[str, tuple[Callable[[Server], None], Callable[[Server], None]]] = {
 @pytest.mark.kafka
 @pytest.mark.mongo
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(not LONG, reason="NIJA_TEST_LONG=1 runs it: a platform of nine processes, and half a minute away")
+@only_long("a platform of nine processes, and half a minute away")
 @pytest.mark.parametrize("fault", ["killed", "frozen"])
 def test_a_store_that_is_away_is_said_and_nothing_needs_a_restart(
     tmp_path: Path, kafka_bootstrap: str, private_mongo: Server, namespace: str, fault: str

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from nija_common.testing.client import ApiClient
+from nija_common.testing.long_run import only_long
 from nija_common.testing.platforms import Distributed, wait_for
 
 USERS = 4
@@ -88,7 +88,7 @@ def round_of_alerts(users: list[tuple[ApiClient, str]], number: int) -> float:
 @pytest.mark.kafka
 @pytest.mark.mongo
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(os.environ.get("NIJA_TEST_LONG") != "1", reason="NIJA_TEST_LONG=1 runs it: ten processes")
+@only_long("ten processes")
 def test_one_of_two_workers_dies_and_one_freezes_and_no_order_is_doubled(platform: Distributed) -> None:
     users = [trader(platform) for _ in range(USERS)]
     for user, _ in users:

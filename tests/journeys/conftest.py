@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from nija_common.testing.long_run import only_long
 from nija_common.testing.platforms import Distributed, Embedded
 
 SPEED = "7200"
@@ -21,7 +21,7 @@ SPEED = "7200"
             marks=[
                 pytest.mark.kafka,
                 pytest.mark.mongo,
-                pytest.mark.skipif(os.environ.get("NIJA_TEST_LONG") != "1", reason="NIJA_TEST_LONG=1 runs it"),
+                only_long("minutes"),
             ],
         ),
     ],

@@ -6,7 +6,6 @@ NIJA_TEST_LONG=1 runs it; what it stands on is tested in `libs/nija_common/tests
 from __future__ import annotations
 
 import json
-import os
 import random
 import sqlite3
 import stat
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 
 from nija_common.testing.client import ApiClient
+from nija_common.testing.long_run import only_long
 from nija_common.testing.platforms import Embedded, run_nija, wait_for
 
 USERS = 3
@@ -101,7 +101,7 @@ def check_consistent(database: Path) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.environ.get("NIJA_TEST_LONG") != "1", reason="NIJA_TEST_LONG=1 runs it")
+@only_long("minutes")
 def test_a_backup_under_load_comes_back_and_nobody_ignores_what_follows(tmp_path: Path) -> None:
     file = tmp_path / "nija.backup"
     with Embedded(tmp_path, options=["--market", "replay", "--speed", "600"]) as platform:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-import os
 import random
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from nija_common.events.preferences import TradingSettings
 from nija_common.runtime.infrastructure import open_infrastructure
 from nija_common.runtime.settings import PlatformSettings
 from nija_common.testing.client import ApiClient
+from nija_common.testing.long_run import LONG, only_long
 from nija_common.testing.platforms import Embedded, wait_for
 from nija_common.values.clock import SystemClock
 from nija_common.values.tiers import registration_defaults
@@ -45,7 +45,6 @@ from nija_trading.service import SERVICE
 
 REPOSITORY = Path(__file__).parents[2]
 SHARED = REPOSITORY.parent / "shared"
-LONG = os.environ.get("NIJA_TEST_LONG") == "1"
 AT_ONCE = 1e12
 """So fast that every step is due when the bot starts: as fast as the engine can."""
 
@@ -225,10 +224,10 @@ def check(case: Case, folder: Path, data_dir: Path, user_id: str, expected: Simu
     [
         ("hourly", None),
         ("five minutes", 250.0),
-        pytest.param("two markets", 60.0, marks=pytest.mark.skipif(not LONG, reason="NIJA_TEST_LONG=1 runs it")),
-        pytest.param("hourly", 100.0, marks=pytest.mark.skipif(not LONG, reason="NIJA_TEST_LONG=1 runs it")),
-        pytest.param("five minutes", None, marks=pytest.mark.skipif(not LONG, reason="NIJA_TEST_LONG=1 runs it")),
-        pytest.param("two markets", None, marks=pytest.mark.skipif(not LONG, reason="NIJA_TEST_LONG=1 runs it")),
+        pytest.param("two markets", 60.0, marks=only_long("minutes")),
+        pytest.param("hourly", 100.0, marks=only_long("minutes")),
+        pytest.param("five minutes", None, marks=only_long("minutes")),
+        pytest.param("two markets", None, marks=only_long("minutes")),
     ],
 )
 def test_a_replay_makes_exactly_the_backtests_trades(tmp_path: Path, name: str, steps_per_second: float | None) -> None:

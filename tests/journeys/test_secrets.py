@@ -8,7 +8,6 @@ webhook key in their own answer, the reset's token in the mail of its owner.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from pymongo import MongoClient
 
 from nija_common.testing.exchange import RunningExchange
 from nija_common.testing.exchange import kraken_private as kraken
+from nija_common.testing.long_run import only_long
 from nija_common.testing.platforms import Distributed, Embedded, wait_for
 from nija_common.testing.traces import Receiver, receiving
 
@@ -38,9 +38,7 @@ def receiver() -> Iterator[Receiver]:
 SEPARATE = (
     pytest.mark.kafka,
     pytest.mark.mongo,
-    pytest.mark.skipif(
-        os.environ.get("NIJA_TEST_LONG") != "1", reason="NIJA_TEST_LONG=1 runs it, and .ci/run: nine processes"
-    ),
+    only_long("nine processes; so does .ci/run"),
 )
 
 

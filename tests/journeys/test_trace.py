@@ -4,7 +4,6 @@ the log lines of all of them carry its id."""
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import httpx
 import pytest
 
 from nija_common.testing.client import ApiClient
+from nija_common.testing.long_run import only_long
 from nija_common.testing.platforms import Distributed, Embedded, wait_for
 from nija_common.testing.traces import PROMPTLY, Receiver, Span, receiving
 
@@ -24,7 +24,7 @@ GROUPS = {"accounts.consumer", "analytics.consumer", "billing.consumer", "notifi
 DISTRIBUTED = [
     pytest.mark.kafka,
     pytest.mark.mongo,
-    pytest.mark.skipif(os.environ.get("NIJA_TEST_LONG") != "1", reason="NIJA_TEST_LONG=1 runs it: nine processes"),
+    only_long("nine processes"),
 ]
 
 

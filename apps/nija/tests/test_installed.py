@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from nija_common.testing.long_run import only_long
+
 ROOT = Path(__file__).parents[3]
 NEEDED = ("nija", "nija-analytics", "nija-common", "nija-trading-engine")
 ARGS = (
@@ -78,7 +80,7 @@ def test_a_backtest_runs_from_wheels(tmp_path: Path, uv: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("NIJA_TEST_LONG" not in os.environ, reason="NIJA_TEST_LONG=1 runs it: a whole new environment")
+@only_long("a whole new environment")
 @pytest.mark.timeout(600)
 def test_a_backtest_runs_in_a_new_environment(tmp_path: Path, uv: str) -> None:
     fresh, work = tmp_path / "fresh", tmp_path / "work"

@@ -24,6 +24,7 @@ from nija_common.events.identity import UserSnapshot
 from nija_common.runtime.key_encryption import KEY_FILE, KeyFile
 from nija_common.storage.sqlite_backup import incarnation_of, inspect
 from nija_common.testing import TestPlatform, start_platform
+from nija_common.testing.long_run import LONG
 from nija_common.testing.platforms import nija_command, run_nija
 from nija_common.values.clock import SystemClock
 from nija_trading.domain.controls import GLOBAL, GlobalSwitch
@@ -33,7 +34,7 @@ PASSWORD = "Copper-Meadow-Station-42"
 SCRIPT = Path(__file__).with_name("killed_restore.py")
 
 
-EVERY = 1 if os.environ.get("NIJA_TEST_LONG") == "1" else 3
+EVERY = 1 if LONG else 3
 
 
 def nija(*arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:

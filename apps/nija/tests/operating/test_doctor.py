@@ -25,6 +25,7 @@ from nija_common.events.topics import USERS
 from nija_common.runtime.key_encryption import KEY_FILE
 from nija_common.runtime.node import migrate
 from nija_common.testing import start_platform
+from nija_common.testing.long_run import LONG
 from nija_common.testing.platforms import run_nija
 from nija_common.testing.processes import free_ports
 from nija_common.values.clock import SystemClock
@@ -135,7 +136,7 @@ async def test_on_kafka_and_mongodb(kafka_bootstrap: str, mongo_url: str, namesp
     assert level == "fail" and text.startswith("auth: 1 events wait, the oldest for ")
     assert of(found, "lag")[0][1].endswith("subscriptions have applied everything")
     assert ("warn", "nobody relays the events of billing") in of(found, "leases")
-    if os.environ.get("NIJA_TEST_LONG") != "1":
+    if not LONG:
         return  # what is away is waited for
     gone = {**env, "NIJA_KAFKA_BOOTSTRAP": f"127.0.0.1:{dead}"}
     status, found, _ = await examined(env=gone)

@@ -24,6 +24,7 @@ from nija_common.runtime.key_encryption import sealer_of
 from nija_common.runtime.node import Node, Part, run_node
 from nija_common.runtime.settings import PlatformSettings, load
 from nija_common.testing import start_platform
+from nija_common.testing.long_run import only_long
 from nija_common.testing.platforms import run_nija
 from nija_common.values.clock import SystemClock
 
@@ -158,7 +159,7 @@ async def running(env: Mapping[str, str]) -> AsyncIterator[Node]:
 @pytest.mark.kafka
 @pytest.mark.mongo
 @pytest.mark.slow
-@pytest.mark.skipif(os.environ.get("NIJA_TEST_LONG") != "1", reason="NIJA_TEST_LONG=1 runs it: every service's schema")
+@only_long("every service's schema")
 async def test_on_kafka_and_mongodb_differences_are_told_state_is_told_again_and_a_new_life_is_news(
     env: dict[str, str], mongo_url: str, namespace: str
 ) -> None:

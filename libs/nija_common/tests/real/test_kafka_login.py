@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -24,11 +23,12 @@ from nija_common.bus.port import BusUnavailable, Message, TopicPartition
 from nija_common.events.topics import USERS, parked_topic
 from nija_common.testing import kafka
 from nija_common.testing.fixtures_infra import missing
+from nija_common.testing.long_run import only_long
 from nija_common.testing.processes import Unavailable, free_ports
 
 pytestmark = [
     pytest.mark.kafka,
-    pytest.mark.skipif(os.environ.get("NIJA_TEST_LONG") != "1", reason="NIJA_TEST_LONG=1 runs it: a broker of its own"),
+    only_long("a broker of its own"),
 ]
 
 LISTENERS = """

@@ -23,9 +23,7 @@ from nija_common.events.trading import (
     TradeOpened,
     TradeReduced,
 )
-from nija_common.values.document import Document
-
-Read = tuple[type[Document], str]
+from nija_common.runtime.manifest import Read
 
 
 def allowance(received: Received[SubscriptionSnapshot]) -> Iterator[Read]:

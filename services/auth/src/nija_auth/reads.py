@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from nija_auth.domain.documents import PaidTier
 from nija_common.events.base import Received
 from nija_common.events.subscriptions import SubscriptionSnapshot
-from nija_common.values.document import Document
+from nija_common.runtime.manifest import Read
 
 
-def paid_tier(received: Received[SubscriptionSnapshot]) -> Iterator[tuple[type[Document], str]]:
+def paid_tier(received: Received[SubscriptionSnapshot]) -> Iterator[Read]:
     yield PaidTier, received.event.user_id

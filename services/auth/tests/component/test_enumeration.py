@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import statistics
 import time
@@ -14,9 +13,10 @@ import pytest
 
 from nija_auth.service import SERVICE
 from nija_common.testing import start_platform
+from nija_common.testing.long_run import LONG
 from nija_common.values.clock import ManualClock
 
-SAMPLES = 1_000 if os.environ.get("NIJA_TEST_LONG") == "1" else 300
+SAMPLES = 1_000 if LONG else 300
 ROUNDS = 3
 ADVANTAGE = 0.65
 """How often a guess by time alone may be right; 0.5 is chance. Without the work for strangers it is near 1."""

@@ -11,9 +11,7 @@ from nija_common.events.administration import ApiUsageCounted, TierOverrideReque
 from nija_common.events.base import Received
 from nija_common.events.identity import UserSnapshot
 from nija_common.events.trading import BrokerConnected, BrokerRemoved, PositionClosed, PositionOpened, TradeOpened
-from nija_common.values.document import Document
-
-Read = tuple[type[Document], str]
+from nija_common.runtime.manifest import Read
 
 
 def subscription(received: Received[UserSnapshot | TierOverrideRequested]) -> Iterator[Read]:

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from nija_common.events.base import Received
 from nija_common.events.identity import UserSnapshot
 from nija_common.events.subscriptions import SubscriptionSnapshot
-from nija_common.values.document import Document
+from nija_common.runtime.manifest import Read
 from nija_gateway.store import AllowanceDocument, StandingDocument
-
-Read = tuple[type[Document], str]
 
 
 def standing(received: Received[UserSnapshot]) -> Iterator[Read]:

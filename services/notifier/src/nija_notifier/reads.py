@@ -17,14 +17,12 @@ from nija_common.events.trading import (
     TradeClosed,
     TradeOpened,
 )
-from nija_common.values.document import Document
+from nija_common.runtime.manifest import Read
 from nija_notifier.domain import notices
 from nija_notifier.domain.circulars import Circular, Switch
 from nija_notifier.domain.mail import Delivery, delivery_id
 from nija_notifier.domain.positions import OpenPosition
 from nija_notifier.domain.recipients import Recipient
-
-Read = tuple[type[Document], str]
 
 
 def position(received: Received[PositionOpened | PositionChanged | PositionClosed]) -> Iterator[Read]:

@@ -8,11 +8,9 @@ from nija_common.events.base import Received
 from nija_common.events.identity import UserSnapshot
 from nija_common.events.preferences import SettingsSnapshot
 from nija_common.events.subscriptions import SubscriptionSnapshot
-from nija_common.values.document import Document
+from nija_common.runtime.manifest import Read
 from nija_trading.domain.account import Account
 from nija_trading.domain.standing import Preferences, Standing
-
-Read = tuple[type[Document], str]
 
 
 def standing(received: Received[UserSnapshot | SubscriptionSnapshot]) -> Iterator[Read]:

@@ -17,7 +17,7 @@ from nija_common.bus.parked import ParkedKey, Parking, parked_id
 from nija_common.bus.port import Record
 from nija_common.events.base import Event, Received
 from nija_common.events.codec import Codec, Undecodable
-from nija_common.events.topics import Kind
+from nija_common.events.topics import Kind, Topic
 from nija_common.runtime.manifest import Subscription
 from nija_common.storage.incarnations import missing_between, place_of
 from nija_common.storage.port import Storage
@@ -47,6 +47,12 @@ class Opened(NamedTuple):
     place: int | None
     received: Received[Event] | None
     problem: str | None
+
+    def counted(self, topic: Topic) -> tuple[Name, int] | None:
+        """What its `seq` is counted for, and the `seq` as it is kept; None where none is."""
+        if topic.kind is not Kind.FACT or self.source is None or self.place is None:
+            return None
+        return (self.source, self.record.key or ""), self.place
 
 
 def opened(codec: Codec, record: Record) -> Opened:
@@ -124,7 +130,7 @@ class Batch:
         uow, handlers = self._uow, self._subscription.handlers
         with current(uow):
             for item in self._items:
-                name, repeated, problem = self._judged(item)
+                counted, repeated, problem = self._judged(item)
                 received = item.received
                 handler = None if received is None else handlers.get(type(received.event))
                 if repeated:
@@ -142,26 +148,26 @@ class Batch:
                         if self.done == 0:
                             raise
                         return
-                if name is not None and item.place is not None and not repeated:
-                    self._last[name] = self.seqs[name] = item.place
+                if counted is not None and not repeated:
+                    name, place = counted
+                    self._last[name] = self.seqs[name] = place
                 self.done += 1
 
-    def _judged(self, item: Opened) -> tuple[Name | None, bool, str | None]:
+    def _judged(self, item: Opened) -> tuple[tuple[Name, int] | None, bool, str | None]:
         """What its `seq` is counted for, if it is; whether it was applied before; why it must be set aside, if it must."""
-        place, problem, key = item.place, item.problem, item.record.key or ""
-        name: Name | None = None
-        if place is not None and item.source is not None and self._is_fact:
-            name = (item.source, key)
+        counted, problem = item.counted(self._topic), item.problem
+        if counted is not None:
+            name, place = counted
             before = self._last.get(name)
             if before is not None:
                 if place <= before:
-                    return name, True, None
+                    return counted, True, None
                 missing = missing_between(before, place)
                 if missing is not None:
                     problem = f"events {missing[0]} to {missing[1]} are missing"
-        if problem is None and key in self._parked:
+        if problem is None and (item.record.key or "") in self._parked:
             problem = "the key is parked"
-        return name, False, problem
+        return counted, False, problem
 
     def _set_aside(self, record: Record, problem: str, parking: Parking) -> None:
         parked = parking.set_aside(record, self._parked.get(record.key or ""), problem, self._uow)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -26,7 +27,6 @@ from nija_common.bus.parked import ParkedKey, Parking, parked_id
 from nija_common.bus.port import Bus, BusUnavailable, Member, NotOwner, Record, TopicPartition
 from nija_common.errors import Conflict, ErrorCode, NijaError
 from nija_common.events.codec import Codec
-from nija_common.events.topics import Kind
 from nija_common.runtime.manifest import Subscription
 from nija_common.storage.port import Progress, Storage
 from nija_common.storage.unit_of_work import Work
@@ -61,7 +61,7 @@ class _Place:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class _Work:
+class _Tasks:
     """What a member does at this moment: one task a name (a partition's turn, a read, a word to the bus).
 
     `moved`: partitions whose position the bus is to be told.
@@ -87,12 +87,9 @@ class _Work:
 
     async def ended(self, timeout: float | None) -> list[Any]:
         """What has ended answers with, once something has, at the latest after `timeout`. Raises what a task raised."""
-        timer = None if timeout is None else asyncio.get_running_loop().call_later(timeout, self._bell.set)
-        try:
-            await self._bell.wait()
-        finally:
-            if timer is not None:
-                timer.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._bell.wait()
         self._bell.clear()
         over, self._over = self._over, []
         return [task.result() for task in [self._tasks.pop(name) for name in over]]
@@ -189,31 +186,31 @@ class ConsumerRunner:
     async def _consume(self, member: Member) -> None:
         """Until something fails. What is under way then ends before the error is raised: nothing goes on behind the back
         of whoever joins anew."""
-        work = _Work()
+        tasks = _Tasks()
         try:
             while True:
-                await self._begin_what_can_be(member, work)
-                work.moved.update(place for place in await work.ended(self._next_try()) if place is not None)
+                await self._begin_what_can_be(member, tasks)
+                tasks.moved.update(place for place in await tasks.ended(self._next_try()) if place is not None)
         except asyncio.CancelledError:
-            work.cancel()
+            tasks.cancel()
             raise
         finally:
-            await work.finish()
+            await tasks.finish()
 
-    async def _begin_what_can_be(self, member: Member, work: _Work) -> None:
+    async def _begin_what_can_be(self, member: Member, tasks: _Tasks) -> None:
         """A turn for each partition that has something, one request for more, one word to the bus of how far turns came."""
         now = asyncio.get_running_loop().time()
         waiting = 0
         for place, state in self._places.items():
             if state.pending and state.retry_at <= now and place.topic not in self._parking.suspended:
                 waiting += len(state.pending)
-                work.begin(place, self._turn, member, place, state)
+                tasks.begin(place, self._turn, member, place, state)
         if waiting < HELD:
-            work.begin("read", self._read_on, member, HELD - waiting)
-        if not work.moved and not waiting:
-            work.moved.update(await self._pass_over(member))
-        if work.moved and work.begin("tell", self._tell_bus, member, frozenset(work.moved)):
-            work.moved.clear()
+            tasks.begin("read", self._read_on, member, HELD - waiting)
+        if not tasks.moved and not waiting:
+            tasks.moved.update(await self._pass_over(member))
+        if tasks.moved and tasks.begin("tell", self._tell_bus, member, frozenset(tasks.moved)):
+            tasks.moved.clear()
 
     def _next_try(self) -> float | None:
         """In how many seconds the first of the partitions that wait after a failure is to be tried again."""
@@ -323,9 +320,7 @@ class ConsumerRunner:
             held = await self._storage.get(ParkedKey, parked_id(self._group, record.topic, record.key))
         uow = self._work.open()
         self._parking.set_aside(record, held, reason, uow)
-        seqs: dict[tuple[str, str], int] = {}
-        is_fact = self._subscriptions[place.topic].topic.kind is Kind.FACT
-        if is_fact and item.source is not None and item.place is not None:
-            seqs[(item.source, record.key or "")] = item.place
+        counted = item.counted(self._subscriptions[place.topic].topic)
+        seqs = dict([counted]) if counted is not None else {}
         uow.applied(Progress(self._group, place.topic, place.partition, record.offset + 1, seqs))
         await self._work.commit(uow)

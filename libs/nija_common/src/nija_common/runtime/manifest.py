@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 SharedHandler = Callable[[Any, Any, Any], Awaitable[object]]
 """`async (deps, received, uow)`: reads, decides, collects into the unit of work. Calls no vendor."""
 
-Reads = Callable[[Any], Iterable[tuple[type[Document], str]]]
-"""`(received)`: the documents, by kind and id, that the handler of this event will get. Read for a whole batch at once;
+Read = tuple[type[Document], str]
+"""A document, by kind and id."""
+
+Reads = Callable[[Any], Iterable[Read]]
+"""`(received)`: the documents that the handler of this event will get. Read for a whole batch at once;
 one that is left out costs a read of its own, one too many a little of the common one."""
 
 BroadcastHandler = Callable[[Any, Any], object]

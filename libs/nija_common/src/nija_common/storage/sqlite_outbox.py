@@ -13,12 +13,11 @@ from nija_common.bus.port import Message, NotOwner
 from nija_common.storage import sqlite_rights
 from nija_common.storage.port import Lease, OutboxRow
 from nija_common.storage.sqlite_engine import Engine, Transaction
+from nija_common.storage.sqlite_query import listed
 from nija_common.values.clock import Clock
 
 LOOK_S = 0.25
 """How long a waiter trusts the bell alone."""
-
-_ROWS_A_STATEMENT = 500
 
 
 class Bell:
@@ -70,9 +69,7 @@ class SqliteOutbox:
         def run(unit: Transaction) -> None:
             if not sqlite_rights.holds(unit.connection, self._service, lease, self._clock.now_ms()):
                 raise NotOwner(f"the lease {lease.name} has passed on")
-            for i in range(0, len(rows), _ROWS_A_STATEMENT):
-                ids = [row.id for row in rows[i : i + _ROWS_A_STATEMENT]]
-                marks = ", ".join("?" * len(ids))
+            for marks, ids in listed([row.id for row in rows]):
                 unit.connection.execute(
                     f"DELETE FROM sys_outbox WHERE service = ? AND id IN ({marks})", (self._service, *ids)
                 )

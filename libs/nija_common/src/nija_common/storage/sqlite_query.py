@@ -8,7 +8,7 @@ import hashlib
 import sqlite3
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +23,17 @@ Value = Scalar | None
 _IDS_A_STATEMENT = 500
 
 
+def listed(ids: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    """The ids by as many as one statement takes, each time behind the marks that stand for them (`IN (marks)`)."""
+    for i in range(0, len(ids), _IDS_A_STATEMENT):
+        some = ids[i : i + _IDS_A_STATEMENT]
+        yield ", ".join("?" * len(some)), some
+
+
 def by_id(connection: sqlite3.Connection, table: str, column: str, ids: Sequence[str]) -> list[tuple[str, Any]]:
     """(id, that column) of those documents that exist."""
     rows: list[tuple[str, Any]] = []
-    for i in range(0, len(ids), _IDS_A_STATEMENT):
-        some = ids[i : i + _IDS_A_STATEMENT]
-        marks = ", ".join("?" * len(some))
+    for marks, some in listed(ids):
         rows += connection.execute(f"SELECT id, {column} FROM {table} WHERE id IN ({marks})", some).fetchall()
     return rows
 
@@ -42,11 +47,10 @@ def last_seqs(
         by_source.setdefault(source, []).append(key)
     found: dict[tuple[str, str], int] = {}
     for source, names in by_source.items():
-        for i in range(0, len(names), _IDS_A_STATEMENT):
-            some = names[i : i + _IDS_A_STATEMENT]
+        for marks, some in listed(names):
             rows = connection.execute(
                 "SELECT key, seq FROM sys_applied WHERE service = ? AND group_name = ? AND topic = ? "
-                f"AND source = ? AND key IN ({', '.join('?' * len(some))})",
+                f"AND source = ? AND key IN ({marks})",
                 (*where, source, *some),
             ).fetchall()
             found.update({(source, key): seq for key, seq in rows})

@@ -12,6 +12,7 @@ from nija_common.values.document import Collection, Document, Index
 from nija_common.values.frames import text_frame
 from nija_common.values.money import Units, price, quantity, units, usd
 from nija_common.values.times import iso
+from nija_notifier.domain.messages import opening
 
 Market = tuple[str, str]
 """(broker, symbol): what has one price."""
@@ -66,6 +67,9 @@ def open_position(event: PositionOpened | PositionChanged, offset: int, version:
         opened_at_ms=event.opened_at_ms,
         at_ms=event.at_ms,
     )
+
+
+_OPENING = opening("position_update", "positions")
 
 
 class Mark:
@@ -192,8 +196,7 @@ class LivePosition:
                 "opened_at": iso(state.opened_at_ms),
             }
         )
-        head = b'{"type":"position_update","channel":"positions","data":'
-        self._still = _Still(head + before[:-1], after[1:-1], Decimal(repr(state.entry_price)), held)
+        self._still = _Still(_OPENING + before[:-1], after[1:-1], Decimal(repr(state.entry_price)), held)
         return self._still
 
 

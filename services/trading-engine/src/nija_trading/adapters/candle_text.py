@@ -24,7 +24,6 @@ _PIECE = 1 << 17
 """Text is parsed in pieces of about so many bytes: the memory of one serves the next."""
 _COMMA, _NEWLINE = 44, 10
 _LONGEST_TIME = 15
-_LATEST = 10.0**_LONGEST_TIME
 _POWERS = np.array([0.0, *(10.0**digits for digits in range(1, _LONGEST_TIME + 1))])
 """Numbers of n digits are below `_POWERS[n]`, and not below `_POWERS[n - 1]`."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -115,7 +114,7 @@ def _at_once(data: bytes) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats]
         every[done : done + len(numbers)] = numbers
         done, start = done + len(numbers), start + len(piece) + 1
     rows = every.reshape(-1, len(names))
-    if not np.isfinite(rows).all() or rows[:, at].max() >= _LATEST:
+    if not np.isfinite(rows).all():
         return None
     times = rows[:, at].astype(np.int64)
     opened, high, low, close, volume = (np.ascontiguousarray(rows[:, names.index(name)]) for name in COLUMNS[1:])
@@ -142,12 +141,12 @@ def _numbers(parser: simdjson.Parser, piece: bytes, width: int, at: int) -> Floa
 
 def _whole(piece: bytes, begins: Ints, ends: Ints, values: Floats) -> bool:
     """Whether the text of each of these numbers is digits alone, up to `_LONGEST_TIME` of them."""
-    if b"e" in piece or b"E" in piece:
-        return all(piece[begin:end].isdigit() for begin, end in zip(begins.tolist(), ends.tolist(), strict=True))
-    # Without exponents a number that has a point is longer than its whole part is.
     lengths = ends - begins
     if lengths.max() > _LONGEST_TIME:
         return False
+    if b"e" in piece or b"E" in piece:
+        return all(piece[begin:end].isdigit() for begin, end in zip(begins.tolist(), ends.tolist(), strict=True))
+    # Without exponents a number that has a point is longer than its whole part is.
     return bool((values >= _POWERS[lengths - 1]).all() and (values < _POWERS[lengths]).all())
 
 

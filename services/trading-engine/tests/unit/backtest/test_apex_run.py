@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nija_common.testing.long_run import LONG
 from nija_trading.adapters.candle_files import bundled_folder, load_file
 from nija_trading.domain.apex import features as features_module
 from nija_trading.domain.apex.features import FEATURE_PARAMETERS, Features, feature_blocks, features
@@ -39,7 +40,7 @@ def test_random_markets_give_the_trades_of_the_plain_runner(
 ) -> None:
     exits = 0
     first = 1_000
-    for seed in range(first + block, first + (2_000 if scenarios.LONG else 110), BLOCKS):
+    for seed in range(first + block, first + (2_000 if LONG else 110), BLOCKS):
         chosen_by = scenarios.one_limit if seed % 4 == 3 else scenarios.scenario
         rows, chosen, level, timeframe = chosen_by(literal, markets, seed)
         feeds, rules = scenarios.candles(rows, timeframe), scenarios.rulebook(chosen, level)
@@ -65,8 +66,8 @@ def test_real_candles_give_the_trades_of_the_plain_runner(
 ) -> None:
     timeframe = names[0].rsplit("_", 1)[1]
     feeds = {name: load_file(shared_folder / "data" / f"{name}.csv.gz", timeframe) for name in names}
-    levels, venues = ([level], [CHEAP]) if not scenarios.LONG else (list(RiskLevel), [CHEAP, COINBASE])
-    if not scenarios.LONG:
+    levels, venues = ([level], [CHEAP]) if not LONG else (list(RiskLevel), [CHEAP, COINBASE])
+    if not LONG:
         feeds = {name: candles.slice(0, 4_000) for name, candles in feeds.items()}
     trades = 0
     for chosen in levels:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from dataclasses import replace
 from types import ModuleType
@@ -16,7 +15,6 @@ from nija_trading.domain.market.candles import Candles, timeframe_ms
 from nija_trading.domain.matching.money import units
 from nija_trading.domain.matching.terms import FeeSchedule, MarketRules, Venue
 
-LONG = os.environ.get("NIJA_TEST_LONG") == "1"
 """More markets, and whole files."""
 
 

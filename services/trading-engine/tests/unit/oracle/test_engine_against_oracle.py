@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from nija_common.testing.long_run import LONG
 from nija_trading.adapters.candle_files import load_file
 from nija_trading.domain.apex.parameters import PROFILES, RiskLevel
 from nija_trading.domain.apex.simulate import Simulation, simulate
@@ -59,7 +60,7 @@ def test_random_markets_give_the_same_trades_as_the_literal_oracle(
     block: int, literal: ModuleType, markets: ModuleType, scenarios: ModuleType
 ) -> None:
     exits = 0
-    for seed in range(block, 900 if scenarios.LONG else 90, BLOCKS):
+    for seed in range(block, 900 if LONG else 90, BLOCKS):
         feeds, chosen, level, timeframe = scenarios.scenario(literal, markets, seed)
         oracle = literal.Oracle(feeds, CASH, chosen)
         oracle.run()

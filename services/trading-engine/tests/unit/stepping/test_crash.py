@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 import pytest
 
 from nija_common.events.trading import TradeClosed, TradeOpened, TradeReduced
+from nija_common.testing.long_run import LONG
 from nija_trading.domain.apex.simulate import simulate
 from nija_trading.domain.records import PAPER_CASH
 
-LONG = os.environ.get("NIJA_TEST_LONG") == "1"
 SEEDS = 36 if LONG else 18
 KILLS_OF_ONE_RUN = 60 if LONG else 20
 BARS = 420

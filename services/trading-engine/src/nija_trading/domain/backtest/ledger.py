@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate, chain
-from operator import itemgetter, neg, sub
+from itertools import accumulate
+from operator import neg, sub
 
 import numpy as np
 
@@ -150,7 +150,7 @@ class Ledger:
         """Bring `cash_after` and the journals up to what is booked."""
         unwritten = self.unwritten
         if len(self.journals) == 1 and unwritten:
-            unwritten = [(unwritten[0][0], list(chain.from_iterable(map(itemgetter(1), unwritten))))]
+            unwritten = [(unwritten[0][0], [fill for _, fills in unwritten for fill in fills])]
         for journal, fills in unwritten:
             places = journal.tape.step_of
             moments, _, _, sold, values, fees = zip(*fills, strict=True)
