@@ -29,7 +29,6 @@ import base64
 import gc
 import json
 import os
-import platform as machine
 import resource
 import select
 import socket
@@ -526,7 +525,6 @@ def measure(count: int, seconds: float, rounds: int, folder: Path) -> dict[str, 
         )
     print(f"  memory: {kilobytes}, {each_kilobytes} KB a connection")
     return {
-        "machine": f"{machine.machine()}, {os.cpu_count()} cores, Python {machine.python_version()}",
         "clients": count,
         "notifier": {name: asdict(cost) for name, cost in costs.items()},
         "starlette": {name: asdict(cost) for name, cost in peer.items()},

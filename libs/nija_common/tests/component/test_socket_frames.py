@@ -155,6 +155,16 @@ async def test_nothing_can_be_written_before_the_socket_is_accepted_nor_after_th
         await app.ended
 
 
+async def taking_nothing_until_the_end(app: Any, client: Any) -> None:
+    """Reads only once the application has ended: then the connection is over."""
+    client.transport.pause_reading()
+    await app.ended
+    client.transport.resume_reading()
+    with pytest.raises(ConnectionClosed):
+        while True:
+            await client.recv()
+
+
 async def test_a_close_that_the_client_does_not_take_ends_the_connection_nevertheless() -> None:
     async def story(scope: Any, writer: Any, receive: Any, send: Any) -> None:
         writer.close_timeout = 0.05
@@ -168,12 +178,7 @@ async def test_a_close_that_the_client_does_not_take_ends_the_connection_neverth
             await receive()
 
     async with served(story, lazy=True) as (app, client):
-        client.transport.pause_reading()
-        await app.ended
-        client.transport.resume_reading()
-        with pytest.raises(ConnectionClosed):
-            while True:
-                await client.recv()
+        await taking_nothing_until_the_end(app, client)
 
 
 async def test_what_was_not_taken_is_dropped_by_an_abort() -> None:
@@ -188,9 +193,4 @@ async def test_what_was_not_taken_is_dropped_by_an_abort() -> None:
             writer.write_frames(text_frame(b"z"))
 
     async with served(story, lazy=True) as (app, client):
-        client.transport.pause_reading()
-        await app.ended
-        client.transport.resume_reading()
-        with pytest.raises(ConnectionClosed):
-            while True:
-                await client.recv()
+        await taking_nothing_until_the_end(app, client)
