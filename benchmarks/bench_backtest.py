@@ -32,7 +32,6 @@ from typing import Any
 
 import numpy as np
 
-from nija_common.allocator import keep_freed_memory
 from nija_trading.adapters.candle_files import bundled_folder, load_file
 from nija_trading.domain.apex.parameters import PROFILES, Limits, Parameters, RiskLevel
 from nija_trading.domain.apex.step import Rulebook
@@ -89,8 +88,7 @@ def figures(bars: int, walls: list[float], processors: list[float]) -> dict[str,
 
 
 def one(path: Path, name: str) -> None:
-    """In a fresh process, set up as the command is: parse, then the first run; seconds of both on standard output."""
-    keep_freed_memory()
+    """In a fresh process: parse, then the first run of all; seconds of both on standard output."""
     started = time.perf_counter()
     candles = load_file(path, timeframe_of(path))
     parsed = time.perf_counter() - started

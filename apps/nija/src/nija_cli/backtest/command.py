@@ -38,10 +38,8 @@ def backtest(
 ) -> None:
     """Run a strategy over candles of the past and show what it would have made."""
     from nija_cli.endings import told
-    from nija_common.allocator import keep_freed_memory
     from nija_common.collector import collector_at_rest
 
-    keep_freed_memory()
     # Looking for cycles among all that is imported and run costs a tenth of so short a process.
     with told(), collector_at_rest():
         if compare is not None:

@@ -58,9 +58,7 @@ def optimize(
 ) -> None:
     """Search a strategy's parameters, test what is chosen where it was not chosen, and say how much of it is luck."""
     from nija_cli.endings import told
-    from nija_common.allocator import keep_freed_memory
 
-    keep_freed_memory()
     with told():
         from nija_cli.backtest.options import Options
         from nija_cli.backtest.run import Outputs

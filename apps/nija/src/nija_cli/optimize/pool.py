@@ -13,7 +13,6 @@ from multiprocessing.context import SpawnContext
 from nija_cli.endings import Failed
 from nija_cli.optimize.axes import Point
 from nija_cli.optimize.work import Record, Task, Work
-from nija_common.allocator import keep_freed_memory
 
 
 def cores() -> int:
@@ -84,7 +83,6 @@ def _serve(connection: Connection, task: Task) -> None:
     """In a new process, until nobody asks. Ctrl-C reaches the whole group of processes; the first one decides what it
     means."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    keep_freed_memory()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         work = Work(task)
