@@ -41,8 +41,7 @@ def test_random_markets_give_the_trades_of_the_plain_runner(
     exits = 0
     first = 1_000
     for seed in range(first + block, first + (2_000 if LONG else 110), BLOCKS):
-        chosen_by = scenarios.one_limit if seed % 4 == 3 else scenarios.scenario
-        rows, chosen, level, timeframe = chosen_by(literal, markets, seed)
+        rows, chosen, level, timeframe = scenarios.mixed(literal, markets, seed)
         feeds, rules = scenarios.candles(rows, timeframe), scenarios.rulebook(chosen, level)
         fast, plain = run_apex(feeds, rules, CASH), simulate(feeds, rules, CASH)
         assert scenarios.told(fast) == scenarios.told_plainly(plain, CASH), f"seed {seed}"

@@ -106,6 +106,11 @@ def one_limit(literal: ModuleType, markets: ModuleType, seed: int) -> tuple[dict
     return feeds, chosen, level, timeframe
 
 
+def mixed(literal: ModuleType, markets: ModuleType, seed: int) -> tuple[dict[str, Any], Any, RiskLevel, int]:
+    """Every fourth seed's is `one_limit`, the others' `scenario`."""
+    return (one_limit if seed % 4 == 3 else scenario)(literal, markets, seed)
+
+
 def candles(feeds: dict[str, Any], timeframe: int) -> dict[str, Candles]:
     """Rows as the engine takes them."""
     return {symbol: Candles.of(timeframe, rows) for symbol, rows in feeds.items()}

@@ -61,8 +61,7 @@ def test_random_markets_give_the_same_trades_as_the_literal_oracle(
 ) -> None:
     exits = 0
     for seed in range(block, 2_000 if LONG else 200, BLOCKS):
-        chosen_by = scenarios.one_limit if seed % 4 == 3 else scenarios.scenario
-        feeds, chosen, level, timeframe = chosen_by(literal, markets, seed)
+        feeds, chosen, level, timeframe = scenarios.mixed(literal, markets, seed)
         oracle = literal.Oracle(feeds, CASH, chosen)
         oracle.run()
         candles, rules = scenarios.candles(feeds, timeframe), scenarios.rulebook(chosen, level)
